@@ -93,6 +93,21 @@ def step(
     return decorate
 
 
+def folder_step(
+    name: Step, *, run_name: Callable[[], str] | None = None, trains: bool = False
+) -> Callable[[Callable[P, Plan]], Task[P, Reference]]:
+    """Make a function that plans one folder the task of the step that makes it. The arguments are those of `step`."""
+
+    def decorate(plan: Callable[P, Plan]) -> Task[P, Reference]:
+        @wraps(plan)
+        def make(*args: P.args, **kwargs: P.kwargs) -> Reference:
+            return fulfil(str(kwargs["store"]), plan(*args, **kwargs))
+
+        return step(name, run_name=run_name, plan=plan, trains=trains)(make)
+
+    return decorate
+
+
 def _cache_key_by(plan: Callable[..., Plan]) -> Callable[[TaskRunContext, dict[str, Any]], str | None]:
     def key(context: TaskRunContext, parameters: dict[str, Any]) -> str | None:
         try:

@@ -7,18 +7,14 @@ from matinee.formats.steps import Step
 from matinee.pipeline import plan_ranking, plan_ranking_refit
 from matinee.settings import Settings
 from matinee.store import Plan, Reference, Store
-from matinee.store.progress import Listener, report, silent
-from matinee.tasks.policies import fulfil, step
+from matinee.store.progress import report
+from matinee.tasks.policies import folder_step, fulfil, step
 
 
-def _plan(*, store: str, split: Reference, settings: Settings, listener: Listener = silent) -> Plan:
-    return plan_ranking(Store(Path(store)), split, settings=settings, listener=listener)
-
-
-@step(Step.RANK, plan=_plan, trains=True)
-def rank(*, store: str, split: Reference, settings: Settings) -> Reference:
+@folder_step(Step.RANK, trains=True)
+def rank(*, store: str, split: Reference, settings: Settings) -> Plan:
     """Fit the ranking model, which orders lists."""
-    return fulfil(store, _plan(store=store, split=split, settings=settings, listener=report))
+    return plan_ranking(Store(Path(store)), split, settings=settings, listener=report)
 
 
 @step(Step.REFIT_RANKING, run_name="refit ranking", trains=True)

@@ -6,14 +6,10 @@ from matinee.formats.steps import Step
 from matinee.pipeline import plan_split
 from matinee.settings import SplitSettings
 from matinee.store import Plan, Reference, Store
-from matinee.tasks.policies import fulfil, step
+from matinee.tasks.policies import folder_step
 
 
-def _plan(*, store: str, dataset: Reference, encoding: Reference, settings: SplitSettings) -> Plan:
-    return plan_split(Store(Path(store)), dataset, encoding, settings=settings)
-
-
-@step(Step.SPLIT, plan=_plan)
-def split(*, store: str, dataset: Reference, encoding: Reference, settings: SplitSettings) -> Reference:
+@folder_step(Step.SPLIT)
+def split(*, store: str, dataset: Reference, encoding: Reference, settings: SplitSettings) -> Plan:
     """Split the rows into train, valid and test; rows of a champion's split stay in their subset."""
-    return fulfil(store, _plan(store=store, dataset=dataset, encoding=encoding, settings=settings))
+    return plan_split(Store(Path(store)), dataset, encoding, settings=settings)

@@ -9,21 +9,17 @@ from matinee.formats.steps import Step
 from matinee.pipeline import plan_refit, plan_training
 from matinee.settings import Settings
 from matinee.store import Plan, Reference, Store
-from matinee.store.progress import Listener, report, silent
+from matinee.store.progress import report
 from matinee.tasks.names import name_train
-from matinee.tasks.policies import fulfil, step
+from matinee.tasks.policies import folder_step, fulfil, step
 
 log = logging.getLogger("matinee.run")
 
 
-def _plan(*, store: str, split: Reference, settings: Settings, listener: Listener = silent) -> Plan:
-    return plan_training(Store(Path(store)), split, settings=settings, listener=listener)
-
-
-@step(Step.TRAIN, run_name=name_train, plan=_plan, trains=True)
-def train(*, store: str, split: Reference, settings: Settings) -> Reference:
+@folder_step(Step.TRAIN, run_name=name_train, trains=True)
+def train(*, store: str, split: Reference, settings: Settings) -> Plan:
     """Fit a candidate, resuming from the last checkpoint if there is one."""
-    return fulfil(store, _plan(store=store, split=split, settings=settings, listener=report))
+    return plan_training(Store(Path(store)), split, settings=settings, listener=report)
 
 
 @step(Step.REFIT, trains=True)

@@ -13,12 +13,23 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from matinee.store import Store
+from matinee.store.remote import Remote, remote_of
+
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
     from werkzeug.serving import BaseWSGIServer
 
+Address = Callable[[str], str]  # the fixture `remote`
 _numbers = count()
+
+
+def remote_at(address: str) -> Remote:
+    """The store at an address, which is opened."""
+    found = remote_of(Store.open(Path(address)).root)
+    assert found is not None
+    return found
 
 
 @dataclass
@@ -100,9 +111,7 @@ def object_store() -> Iterator[ObjectStore]:
 
 
 @pytest.fixture
-def remote(
-    object_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[str], str]:
+def remote(object_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Address:
     """The address of a store in a new bucket; its argument names the host whose cache is used from then on."""
     address = f"s3://{object_store.new_bucket()}/stores/one"
     for name, value in object_store.environment.items():

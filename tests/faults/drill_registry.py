@@ -35,14 +35,19 @@ def digest(name: str) -> str:
     return digest_of(name=name)
 
 
-def make_folder(store: Store, kind: str, name: str, **refers: Any) -> str:
-    """Write a folder of the store, named by the digest of a name, whose manifest names others; returns the digest."""
+def plan_folder(kind: str, name: str, **refers: Any) -> Plan:
+    """A folder that is named by the digest of a name, and whose manifest names others."""
 
     def make(folder: Path) -> Manifest:
         (folder / "data").write_text(name)
         return Manifest.model_validate({"rows": 1, **refers})
 
-    return store.ensure(Plan(kind, digest(name), make)).digest
+    return Plan(kind, digest(name), make)
+
+
+def make_folder(store: Store, kind: str, name: str, **refers: Any) -> str:
+    """Write a folder as `plan_folder` has it; returns its digest."""
+    return store.ensure(plan_folder(kind, name, **refers)).digest
 
 
 def make_candidate(store: Store, name: str, *, partition: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from backed_up import two_nights
 from drill_registry import digest, publish_night
+from object_store import Address
 
 from matinee.errors import ConfigError, StoreError
 from matinee.maintenance.backup import back_up, restore
@@ -17,7 +18,6 @@ from matinee.registry import Registry
 from matinee.store import Store
 from matinee.store.files import write_json
 
-Address = Callable[[str], str]
 Place = Callable[[str], Path]
 
 

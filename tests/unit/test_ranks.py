@@ -1,6 +1,5 @@
 """A fit on several processes: the bits of one process, whatever happens to a rank."""
 
-import json
 import os
 import shutil
 import signal
@@ -9,13 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from threading import BrokenBarrierError
-from typing import Any
 
 import numpy as np
 import pytest
+from fits import assert_same, take
 from rank_processes import family_of, ranks_of
 from rank_threads import RankThread, SharedByThreads
-from safetensors.numpy import load_file
 
 from matinee import train
 from matinee.errors import ConfigError
@@ -70,31 +68,10 @@ def _fit(split: Split, ranks: int, listener: Listener = silent, *, more: Sequenc
     return store.path(store.ensure(train.plan(store, reference, settings=settings, listener=listener)))
 
 
-def _taken(folder: Path) -> tuple[dict[str, np.ndarray], list[dict[str, Any]], dict[str, Any]]:
-    """Weights, history without times and bytes, and manifest of a candidate, which is then removed."""
-    points = json.loads((folder / "history.json").read_text("utf-8"))["points"]
-    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
-    weights = load_file(folder / "weights.safetensors")
-    for file in folder.iterdir():
-        file.unlink()
-    folder.rmdir()
-    for point in points:
-        point.pop("seconds")
-        point.pop("bytes_sent", None)
-    return weights, points, manifest
-
-
-def _assert_same(one: Any, other: Any) -> None:
-    assert one[1] == other[1]
-    assert one[0].keys() == other[0].keys()
-    for name in one[0]:
-        np.testing.assert_array_equal(one[0][name], other[0][name], err_msg=name)
-
-
 def test_two_ranks_fit_the_same_weights_although_each_is_killed(planted_split: Callable[..., Split]) -> None:
     split = planted_split()
     long = "train.epochs=60"  # so that ranks are alive when this process reads what they print
-    alone = _taken(_fit(split, 1, more=[long]))
+    alone = take(_fit(split, 1, more=[long]))
     seen: list[Progress] = []
     killed: list[int] = []
     known: set[int] = set()
@@ -107,8 +84,8 @@ def test_two_ranks_fit_the_same_weights_although_each_is_killed(planted_split: C
             killed.append(ranks[len(killed)])
             os.kill(killed[-1], signal.SIGKILL)
 
-    together = _taken(_fit(split, 2, kill, more=[long]))
-    _assert_same(alone, together)
+    together = take(_fit(split, 2, kill, more=[long]))
+    assert_same(alone, together)
     assert len(killed) == 2
     assert {point.stage for point in seen} == {"fit", "refit"}
     epochs = alone[2]["epochs_run"] + alone[2]["best_epoch"]
@@ -123,9 +100,9 @@ def test_any_number_of_ranks_fits_the_same_weights(
     planted_split: Callable[..., Split], tmp_path: Path, size: int
 ) -> None:
     split = planted_split()
-    alone = _taken(_fit(split, 1))
-    together = _taken(_fit_on_threads(split, tmp_path / "ranks", size))
-    _assert_same(alone, together)
+    alone = take(_fit(split, 1))
+    together = take(_fit_on_threads(split, tmp_path / "ranks", size))
+    assert_same(alone, together)
     assert together[2]["valid_rmse"] == alone[2]["valid_rmse"]
     epochs = alone[2]["epochs_run"] + alone[2]["best_epoch"]
     assert together[2]["bytes_sent"] == 40 * (5 + 1) * 4 * epochs
@@ -191,12 +168,12 @@ def test_a_stopped_fit_leaves_no_rank_and_is_continued_by_any_number(
 ) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SHARE", np.inf)  # a checkpoint after each epoch
     split = planted_split()
-    alone = _taken(_fit(split, 1))
+    alone = take(_fit(split, 1))
     for number, (before, after) in enumerate(((1, 3), (3, 1))):
         with pytest.raises((KilledError, BrokenBarrierError)):
             _fit_on_threads(split, tmp_path / f"killed{number}", before, kill_in=2)
         seen: list[Progress] = []
         continued = _fit_on_threads(split, tmp_path / f"whole{number}", after, listener=seen.append)
-        _assert_same(alone, _taken(continued))
+        assert_same(alone, take(continued))
         assert seen[0].epoch == 2, "the first epoch is not fitted again"
         shutil.rmtree(split[0].root / "work")

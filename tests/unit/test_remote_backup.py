@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from backed_up import files, two_nights
 from drill_registry import digest, publish_night
+from object_store import Address, remote_at
 
 from matinee.cli.main import main
 from matinee.errors import ConfigError, StoreError
@@ -26,8 +27,6 @@ from matinee.store.remote.address import parse_address
 from matinee.store.remote.files import RemoteFiles
 from matinee.store.remote.objects import Objects
 
-Address = Callable[[str], str]
-
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
@@ -39,12 +38,6 @@ def store(tmp_path: Path) -> Store:
         database.execute("create table trials (number integer)")
         database.commit()
     return store
-
-
-def _remote(address: str) -> Remote:
-    found = remote_of(Store.open(Path(address)).root)
-    assert found is not None
-    return found
 
 
 def _is_restored(source: str | Path, store: Store, folder: Path) -> None:
@@ -101,7 +94,7 @@ def test_what_is_damaged_in_the_store_or_in_the_bucket_is_found(
     store: Store, remote: Address, caplog: pytest.LogCaptureFixture
 ) -> None:
     back_up(store.root, Path(remote("first")))
-    there = _remote(remote("first"))
+    there = remote_at(remote("first"))
     weights = [
         each.key for each in there.objects.list("releases/v0001/") if each.key.endswith("weights.safetensors")
     ]
@@ -125,7 +118,7 @@ def test_a_backup_with_a_damaged_object_is_restored_without_that_folder(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     back_up(store.root, Path(remote("first")))
-    there = _remote(remote("first")).objects
+    there = remote_at(remote("first")).objects
     [key] = [each.key for each in there.list("releases/v0001/") if each.key.endswith("weights.safetensors")]
     found = there.get(key)
     assert found is not None
@@ -212,7 +205,7 @@ def test_a_file_whose_upload_failed_is_uploaded_by_the_next_backup(
             back_up(store.root, Path(remote("first")))
     back_up(store.root, Path(remote("first")))
     for name in ("forgotten.json", "titles/movie_titles.csv"):
-        found = _remote(remote("first")).objects.get(f"files/{name}")
+        found = remote_at(remote("first")).objects.get(f"files/{name}")
         assert found is not None
         assert found.data == (store.root / name).read_bytes()
 
@@ -222,7 +215,7 @@ def test_only_a_backup_of_the_same_store_is_written_to(store: Store, remote: Add
     with pytest.raises(ConfigError, match="must not contain each other"):
         back_up(Store.open(Path(remote("first"))).root, inner)
     publish_night(Store.open(Path(remote("first"))), "1", partition="old")
-    before = _remote(remote("first")).objects.list("")
+    before = remote_at(remote("first")).objects.list("")
     with pytest.raises(ConfigError, match="is a store and not a backup"):
         back_up(store.root, Path(remote("first")))
     kept = Path(f"{remote('first')}-kept")
@@ -231,7 +224,7 @@ def test_only_a_backup_of_the_same_store_is_written_to(store: Store, remote: Add
         back_up(two_nights(tmp_path / "other").root, kept)
     with Store.open(kept).in_use(), pytest.raises(StoreError, match="A run is using"):
         back_up(store.root, kept)
-    assert {each.key for each in before} <= {each.key for each in _remote(remote("first")).objects.list("")}
+    assert {each.key for each in before} <= {each.key for each in remote_at(remote("first")).objects.list("")}
 
 
 def test_a_backup_in_a_bucket_can_be_pruned_and_keeps_its_searches(store: Store, remote: Address) -> None:
@@ -239,7 +232,7 @@ def test_a_backup_in_a_bucket_can_be_pruned_and_keeps_its_searches(store: Store,
     publish_night(store, "3", partition="new")
     back_up(store.root, Path(remote("first")))
     prune(Path(remote("second")), keep=1)
-    assert f"tunings/{digest('search')}/study.db" in _remote(remote("second")).files.names()
+    assert f"tunings/{digest('search')}/study.db" in remote_at(remote("second")).files.names()
 
 
 @pytest.mark.parametrize(
@@ -260,7 +253,7 @@ def test_a_backup_in_which_was_pruned_or_forgotten_goes_on(
         with pytest.raises(ConfigError, match=r"has erased users who are not on .* remove forgotten.json"):
             back_up(store.root, Path(remote("first")))
         forget(store.root, 12345)
-        _remote(remote("first")).files.remove("forgotten.json")
+        remote_at(remote("first")).files.remove("forgotten.json")
     publish_night(store, "4", partition="new")
     for host, folders in (("first", None), ("second", 0)):
         done = back_up(store.root, Path(remote(host)))

@@ -2,11 +2,11 @@
 
 import argparse
 import logging
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from backed_up import digest, files, two_nights
+from object_store import Address
 
 from matinee.cli.main import main
 from matinee.cli.release_verbs import releases
@@ -19,8 +19,6 @@ from matinee.store.documents import LOG, POINTER
 from matinee.store.progress import Work, watched
 from matinee.store.remote import remote as remotes
 from matinee.store.remote import remote_of
-
-Address = Callable[[str], str]
 
 
 @pytest.fixture

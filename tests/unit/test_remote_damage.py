@@ -1,34 +1,26 @@
 """Damage that a copy meets: in the store after its backup, in the champion, and between an upload and its check."""
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from backed_up import two_nights
+from object_store import Address, remote_at
 
 from matinee.errors import ConfigError, StoreError
 from matinee.maintenance.backup import back_up, restore
 from matinee.registry import Registry
 from matinee.release import verify
 from matinee.store import Store
-from matinee.store.remote import Remote, local_store, remote_of
+from matinee.store.remote import local_store, remote_of
 from matinee.store.remote.files import RemoteFiles
 from matinee.store.remote.folders import RemoteFolders
-
-Address = Callable[[str], str]
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     """Two nights, with lists and titles."""
     return two_nights(tmp_path / "store")
-
-
-def _remote(address: str) -> Remote:
-    found = remote_of(Registry.open(Path(address)).root)
-    assert found is not None
-    return found
 
 
 def _damage(store: Store, version: str) -> None:
@@ -59,7 +51,7 @@ def test_a_release_that_a_bucket_has_lost_keeps_its_copy_and_the_rest_is_backed_
     source, copy = Path(remote("first")), Path(f"{remote('first')}-copy") if is_remote else tmp_path / "copy"
     restore(store.root, source)
     back_up(source, copy)
-    objects = _remote(remote("first")).objects
+    objects = remote_at(remote("first")).objects
     objects.delete([each.key for each in objects.list(f"releases/{version}/") if "weights" in each.key])
     remote("second")
     done = back_up(source, copy)

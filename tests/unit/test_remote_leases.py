@@ -6,24 +6,21 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from backed_up import two_nights
-from object_store import ObjectStore
+from object_store import Address, ObjectStore, remote_at
 from running import wait_until
 
 from matinee.errors import StoreError
-from matinee.store import Store
-from matinee.store.remote import Remote, holders, leases, remote_of, turns
+from matinee.store.remote import Remote, holders, leases, turns
 from matinee.store.remote.address import parse_address
 from matinee.store.remote.objects import Objects
 from matinee.store.remote.turns import Renewal, turn
 
-Address = Callable[[str], str]
 _HOLD = """
 import sys, time, pathlib
 from matinee.store import Store
@@ -36,16 +33,10 @@ with there.leases.held(), there.leases.alone(), turn(there.objects):
 """
 
 
-def _remote(address: str) -> Remote:
-    found = remote_of(Store.open(Path(address)).root)
-    assert found is not None
-    return found
-
-
 @pytest.fixture
 def killed(remote: Address) -> Remote:
     """A store in which a killed process of this host has left all its marks."""
-    there = _remote(remote("first"))
+    there = remote_at(remote("first"))
     words = [sys.executable, "-c", _HOLD, remote("killed")]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -82,7 +73,7 @@ def test_what_a_killed_process_of_another_host_held_is_waited_for_and_named(
 def test_a_lease_that_was_renewed_slowly_is_gone_when_its_block_has_ended(
     remote: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there, put = _remote(remote("first")), Objects.put
+    there, put = remote_at(remote("first")), Objects.put
     asked, answered, done = threading.Event(), threading.Event(), threading.Event()
 
     def slow(self: Objects, key: str, data: bytes) -> str | None:
@@ -108,7 +99,7 @@ def test_a_lease_that_was_renewed_slowly_is_gone_when_its_block_has_ended(
 def test_a_run_that_begins_while_the_last_one_ends_keeps_its_lease(
     remote: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there, stop = _remote(remote("first")), Renewal.stop
+    there, stop = remote_at(remote("first")), Renewal.stop
     with ExitStack() as later:
 
         def begin_meanwhile(self: Renewal) -> None:
@@ -126,7 +117,7 @@ def test_a_run_that_begins_while_the_last_one_ends_keeps_its_lease(
 def test_a_store_that_a_process_of_another_host_renews_is_refused(
     remote: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there, other = _remote(remote("first")), leases.RunLeases(_remote(remote("other")).objects)
+    there, other = remote_at(remote("first")), leases.RunLeases(remote_at(remote("other")).objects)
     monkeypatch.setattr(holders.Holder, "is_here", False)
     monkeypatch.setattr(leases, "RENEW_SECONDS", 0.2)
     monkeypatch.setattr(leases, "_LOOK_SECONDS", 0.2)
@@ -144,7 +135,7 @@ def test_a_store_that_a_process_of_another_host_renews_is_refused(
 def test_a_command_whose_server_is_gone_is_stopped_at_once(
     remote: Address, object_store: ObjectStore, tmp_path: Path
 ) -> None:
-    there, store = _remote(f"{remote('first')}-other"), two_nights(tmp_path / "store")
+    there, store = remote_at(f"{remote('first')}-other"), two_nights(tmp_path / "store")
     words = [
         sys.executable,
         "-m",

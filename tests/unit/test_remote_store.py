@@ -5,13 +5,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
-from object_store import ObjectStore
+from object_store import Address, ObjectStore, remote_at
 
 import matinee
 from matinee.cli.main import main
@@ -25,11 +24,10 @@ from matinee.store.digests import digest_of
 from matinee.store.documents import KINDS, POINTER
 from matinee.store.entries import entries_of
 from matinee.store.progress import Work, watched
-from matinee.store.remote import Remote, leases, remote_of, turns
+from matinee.store.remote import Remote, leases, turns
 from matinee.store.remote.transfers import transfer_all
 from matinee.store.remote.turns import turn
 
-Address = Callable[[str], str]
 FAST = read_settings(assignments=["train.epochs=3"])
 
 
@@ -39,12 +37,6 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     out = tmp_path_factory.mktemp("few")
     write_sample(out, ratings=8_000, users=120, movies=100, seed=1)
     return out / "ratings.csv", out / "movie_titles.csv"
-
-
-def _remote(address: str) -> Remote:
-    found = remote_of(Store.open(Path(address)).root)
-    assert found is not None
-    return found
 
 
 def _plan(text: str, *, name: str = "one", kind: str = "partitions") -> Plan:
@@ -76,7 +68,7 @@ def test_a_run_of_one_host_is_there_for_another_one_with_an_empty_cache(
     second = matinee.retrain(*few, remote("second"), settings=FAST)
     assert second.publication.release == "v0001"
     assert not entries_of(second.store.root, "partitions")  # rows that nobody reads are not fetched
-    assert len(_keys(_remote(remote("second")), "log/")) == 1
+    assert len(_keys(remote_at(remote("second")), "log/")) == 1
 
     assert main(["releases", "--store", remote("third"), "--verify"]) == 0
     assert "champion, verified" in capsys.readouterr().out.replace("  ", ", ")
@@ -90,7 +82,7 @@ def test_a_run_of_one_host_is_there_for_another_one_with_an_empty_cache(
     assert matinee.load(f"{remote('fifth')}/releases/v0001").predict(user, movie) == release.predict(
         user, movie
     )
-    _no_secret(tmp_path, _remote(remote("fifth")))
+    _no_secret(tmp_path, remote_at(remote("fifth")))
 
 
 def _no_secret(folder: Path, remote: Remote) -> None:
@@ -113,7 +105,7 @@ def test_of_two_hosts_that_make_a_folder_one_is_first_and_both_have_its_folder(r
 
     made = slow.ensure(Plan("partitions", digest_of(name="one"), make))
     assert [(store.path(made) / "data").read_text() for store in (slow, fast)] == ["by the fast one"] * 2
-    keys = _keys(_remote(remote("slow")), "partitions/")
+    keys = _keys(remote_at(remote("slow")), "partitions/")
     assert len({key.split("/")[2] for key in keys}) == 2, "one attempt and the manifest that names it"
 
 
@@ -133,7 +125,7 @@ def test_a_folder_that_was_not_uploaded_is_uploaded_by_the_next_run(
 def test_transfers_show_their_bytes_stop_at_the_first_failure_and_need_little_memory(
     remote: Address, tmp_path: Path
 ) -> None:
-    there = _remote(remote("first"))
+    there = remote_at(remote("first"))
     content = bytes(range(256)) * (100 << 10)  # 25 MB, of which a few chunks are in memory at a time
     (there.root / "titles").mkdir()
     (there.root / "titles" / "large").write_bytes(content)
@@ -163,7 +155,7 @@ def test_transfers_show_their_bytes_stop_at_the_first_failure_and_need_little_me
 
 
 def test_a_damaged_entry_of_the_log_is_named(remote: Address) -> None:
-    there = _remote(remote("first"))
+    there = remote_at(remote("first"))
     there.objects.put("log/00000001.json", b'{"action": "publish", "version": "../v0001"}')
     with pytest.raises(StoreError, match=r"stores/one/log/00000001.json is damaged \(version"):
         Registry.open(Path(remote("second")))
@@ -171,7 +163,7 @@ def test_a_damaged_entry_of_the_log_is_named(remote: Address) -> None:
 
 def test_an_object_that_was_changed_is_named_and_never_used(remote: Address) -> None:
     made = Store.open(Path(remote("first"))).ensure(_plan("bits"))
-    there = _remote(remote("first"))
+    there = remote_at(remote("first"))
     (key,) = [key for key in _keys(there, "partitions/") if key.endswith("data")]
     there.objects.put(key, b"bots")
     other = Store.open(Path(remote("second")))
@@ -188,7 +180,7 @@ def test_a_log_entry_is_never_overwritten_and_the_champion_follows_it(remote: Ad
                 registry.point_to(
                     f"v{number:04d}", action="publish", reason=f"by {registry.root.parent.name}"
                 )
-    there = _remote(remote("c"))
+    there = remote_at(remote("c"))
     assert [entry.reason for entry in Registry(there.root).log()] == ["by a", "by b"] * 3
     assert Registry(there.root).champion() == "v0003"
     assert [int(key[4:12]) for key in _keys(there, "log/")] == [1, 2, 3, 4, 5, 6]
@@ -198,7 +190,7 @@ def test_a_log_entry_is_never_overwritten_and_the_champion_follows_it(remote: Ad
 
 
 def test_a_champion_that_lags_behind_the_log_is_made_again(remote: Address) -> None:
-    there = _remote(remote("a"))
+    there = remote_at(remote("a"))
     registry = Registry(there.root)
     with registry.lock():
         registry.point_to("v0001", action="publish", reason="first")
@@ -207,8 +199,8 @@ def test_a_champion_that_lags_behind_the_log_is_made_again(remote: Address) -> N
         registry.point_to("v0002", action="publish", reason="second")
     assert old is not None
     there.objects.put(POINTER, old.data)  # as if the process were killed after the entry
-    assert Registry(_remote(remote("b")).root).champion() == "v0002"
-    with Registry(_remote(remote("b")).root).lock():
+    assert Registry(remote_at(remote("b")).root).champion() == "v0002"
+    with Registry(remote_at(remote("b")).root).lock():
         pass
     new = there.objects.get(POINTER)
     assert new is not None
@@ -216,7 +208,7 @@ def test_a_champion_that_lags_behind_the_log_is_made_again(remote: Address) -> N
 
 
 def test_a_publisher_that_lost_its_turn_changes_nothing(remote: Address) -> None:
-    slow, fast = _remote(remote("slow")), _remote(remote("fast"))
+    slow, fast = remote_at(remote("slow")), remote_at(remote("fast"))
     with Registry(slow.root).lock():
         slow.objects.delete(["registry.json"])  # as if it had been stopped for more than a minute
         with Registry(fast.root).lock():
@@ -227,7 +219,7 @@ def test_a_publisher_that_lost_its_turn_changes_nothing(remote: Address) -> None
 
 
 def test_a_turn_of_a_dead_process_is_taken_over(remote: Address, monkeypatch: pytest.MonkeyPatch) -> None:
-    there = _remote(remote("first"))
+    there = remote_at(remote("first"))
     there.objects.put("registry.json", json.dumps({"holder": "dead", "token": "1"}).encode())
     monkeypatch.setattr(turns, "TURN_SECONDS", 0.5)
     with turn(there.objects):
@@ -244,7 +236,7 @@ def test_the_store_is_used_alone_only_if_no_run_of_any_host_is_active(
         monkeypatch.setattr(leases, "DEAD_AFTER", timedelta(0))  # nobody has renewed the lease
         with other.alone():
             pass
-    assert not _keys(_remote(remote("one")), "running/")
+    assert not _keys(remote_at(remote("one")), "running/")
 
 
 def test_a_run_waits_while_the_store_is_used_alone(remote: Address) -> None:

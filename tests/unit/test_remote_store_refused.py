@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from object_store import ObjectStore
+from object_store import Address, ObjectStore
 
 from matinee.cli.main import main
 from matinee.errors import ConfigError, MatineeError, StoreError
@@ -19,8 +19,6 @@ from matinee.store.files import write_json
 from matinee.store.remote import MARK, Remote, local_store, names_remote, objects, remote_of
 from matinee.store.remote.address import parse_address
 from matinee.store.remote.objects import Found, Objects
-
-Address = Callable[[str], str]
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from object_store import Address, remote_at
 
 import matinee
 from matinee.cli.main import main
@@ -31,29 +31,14 @@ from matinee.serve.loaded_releases import LoadedReleases
 from matinee.store import Plan, Store
 from matinee.store.digests import digest_of
 from matinee.store.erased_users import Forgotten
-from matinee.store.remote import Remote, address_of, remote_of
+from matinee.store.remote import Remote, address_of
 from matinee.store.remote.folders import RemoteFolders
 from matinee.store.remote.stored import StoredFolder
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
-from drill_registry import digest, publish_night
+from drill_registry import digest, plan_folder, publish_night
 
-Address = Callable[[str], str]
 STORES = Path(__file__).parents[1] / "stores"
-
-
-def _remote(address: str) -> Remote:
-    found = remote_of(Store.open(Path(address)).root)
-    assert found is not None
-    return found
-
-
-def _plan(name: str) -> Plan:
-    def make(folder: Path) -> Manifest:
-        (folder / "data").write_text(name)
-        return Manifest.model_validate({"rows": 1})
-
-    return Plan("datasets", digest(name), make)
 
 
 def test_prune_keeps_what_the_kept_releases_and_the_runs_of_any_host_use(
@@ -62,9 +47,9 @@ def test_prune_keeps_what_the_kept_releases_and_the_runs_of_any_host_use(
     store = Store.open(Path(remote("first")))
     for night in range(4):
         publish_night(store, f"night{night}", partition=f"partition{night}")
-    store.ensure(_plan("unused"))
+    store.ensure(plan_folder("datasets", "unused"))
     other = Store.open(Path(remote("other")))
-    there = _remote(remote("other"))
+    there = remote_at(remote("other"))
     there.objects.put(f"datasets/{digest('dead')}/{'a' * 12}/data", b"of an upload that died")
     monkeypatch.setattr(remote_prune, "_ABANDONED", timedelta(0))
     time.sleep(1.1)  # times in the log are whole seconds
@@ -73,7 +58,7 @@ def test_prune_keeps_what_the_kept_releases_and_the_runs_of_any_host_use(
     left = store.root.with_name(f".pruning-{store.root.name}")
     left.mkdir()  # by a prune that was killed
     with other.in_use():
-        assert other.take(_plan("unused"))
+        assert other.take(plan_folder("datasets", "unused"))
         done = prune(Path(remote("first")), keep=1)
         assert done.releases == ["v0001", "v0002"]
         assert list(done.why) == ["v0003", "v0004"]
@@ -95,7 +80,7 @@ def test_a_folder_that_a_run_takes_while_it_is_pruned_is_put_back(
     remote: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = Store.open(Path(remote("other")))
-    other.ensure(_plan("late"))
+    other.ensure(plan_folder("datasets", "late"))
     withdraw = RemoteFolders.withdraw
 
     again = Store.open(Path(remote("third")))
@@ -107,14 +92,14 @@ def test_a_folder_that_a_run_takes_while_it_is_pruned_is_put_back(
             return (again.path(again.reference("datasets", digest("late"))) / "data").read_text()
 
         def late(self: RemoteFolders, folder: StoredFolder) -> None:
-            assert other.take(_plan("late"))  # between the decision and the removal
+            assert other.take(plan_folder("datasets", "late"))  # between the decision and the removal
             withdraw(self, folder)
             reading.append(pool.submit(read))
             time.sleep(0.5)
 
         monkeypatch.setattr(RemoteFolders, "withdraw", late)
         done = prune_remote(
-            _remote(remote("first")),
+            remote_at(remote("first")),
             lambda outline: replace(prune(outline, keep=1), held_removed=[digest("late")]),
         )
         assert (done.folders, done.held_removed) == (0, [])
@@ -149,7 +134,7 @@ def test_a_store_of_this_host_moves_to_a_bucket_forgets_a_user_there_and_is_back
         forget(Path(remote("first")), user)
     assert main(["forget", "--store", remote("first"), "--user", str(user)]) == 0
     assert "was erased from v0001" in capsys.readouterr().out
-    there = _remote(remote("first"))
+    there = remote_at(remote("first"))
     tables = [each.key for each in there.objects.list("") if each.key.endswith(".parquet")]
     assert tables
     for key in tables:
@@ -159,8 +144,8 @@ def test_a_store_of_this_host_moves_to_a_bucket_forgets_a_user_there_and_is_back
         assert "user_id" not in table.column_names or user not in table["user_id"].to_pylist(), key
     assert user not in matinee.load(remote("second")).users.ids.tolist()  # a cache from before
     assert Forgotten.read(Store.open(Path(remote("second"))).root).holds(user)
-    assert not (_remote(remote("second")).root / "partitions").exists() or not list(
-        (_remote(remote("second")).root / "partitions").iterdir()
+    assert not (remote_at(remote("second")).root / "partitions").exists() or not list(
+        (remote_at(remote("second")).root / "partitions").iterdir()
     )
 
     copied = back_up(Path(remote("third")), tmp_path / "copy")
@@ -195,7 +180,7 @@ def test_a_move_to_a_bucket_is_consistent_and_continues_after_a_kill(
 
     monkeypatch.setattr(RemoteFolders, "push", while_it_changes)
     (here.root / "titles").mkdir()
-    here.ensure(_plan("more"))
+    here.ensure(plan_folder("datasets", "more"))
     assert restore(here.root, Path(remote("second"))).champion == "v0003"
     assert source.champion() == "v0001"
     there = Registry.open(Path(remote("third")))
@@ -224,7 +209,7 @@ def test_a_store_has_one_name_on_all_hosts(remote: Address, tmp_path: Path) -> N
 def test_a_process_that_is_killed_while_it_uploads_leaves_nothing_visible(
     remote: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there = _remote(remote("first"))
+    there = remote_at(remote("first"))
     code = (
         "import sys, pathlib\n"
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"

@@ -3,12 +3,11 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from safetensors.numpy import load_file
+from fits import assert_same, take
 
 from matinee import train
 from matinee.errors import ConfigError
@@ -44,23 +43,6 @@ def _fit(split: Split, settings: Settings, listener: Listener = silent) -> Path:
     return store.path(store.ensure(train.plan(store, reference, settings=settings, listener=listener)))
 
 
-def _result(folder: Path) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
-    """Weights and history of a candidate without its times. The candidate is then removed."""
-    points = json.loads((folder / "history.json").read_text())["points"]
-    weights = load_file(folder / "weights.safetensors")
-    for file in folder.iterdir():
-        file.unlink()
-    folder.rmdir()
-    return weights, [{**point, "seconds": None} for point in points]
-
-
-def _assert_same(one: Any, other: Any) -> None:
-    assert one[1] == other[1]
-    assert one[0].keys() == other[0].keys()
-    for name in one[0]:
-        np.testing.assert_array_equal(one[0][name], other[0][name], err_msg=name)
-
-
 @pytest.mark.parametrize("name", FITS)
 @pytest.mark.parametrize("stage", ["fit", "refit"])
 def test_a_killed_and_resumed_fit_gives_the_same_bits(
@@ -70,7 +52,7 @@ def test_a_killed_and_resumed_fit_gives_the_same_bits(
         loop, "CHECKPOINT_SHARE", np.inf
     )  # a checkpoint after each epoch, even if it is short
     split, settings = planted_split(), read_settings(assignments=FITS[name])
-    undisturbed = _result(_fit(split, settings))
+    undisturbed = take(_fit(split, settings))
     killed_at: list[int] = []
 
     def kill_once_an_epoch(progress: Progress) -> None:
@@ -89,7 +71,7 @@ def test_a_killed_and_resumed_fit_gives_the_same_bits(
         except KilledError:
             assert not list((split[0].root / "candidates").iterdir())
     assert len(killed_at) >= 2
-    _assert_same(_result(folder), undisturbed)
+    assert_same(take(folder), undisturbed)
     assert not list((split[0].root / "work").iterdir())
 
 
@@ -99,10 +81,10 @@ def test_the_same_seed_gives_the_same_bits_with_any_number_of_threads(
 ) -> None:
     split = planted_split()
     one, two, other = (
-        _result(_fit(split, read_settings(assignments=[*FITS[name], *more])))
+        take(_fit(split, read_settings(assignments=[*FITS[name], *more])))
         for more in (["train.threads=1"], ["train.threads=2"], ["train.seed=1"])
     )
-    _assert_same(one, two)
+    assert_same(one, two)
     assert any((one[0][array] != other[0][array]).any() for array in one[0])
 
 
@@ -193,12 +175,12 @@ def test_divergence_is_reported_with_advice(
 
 def test_a_damaged_checkpoint_restarts_the_fit(planted_split: Callable[..., Split]) -> None:
     split = planted_split()
-    undisturbed = _result(_fit(split, Settings()))
+    undisturbed = take(_fit(split, Settings()))
     plan = train.plan(*split, settings=Settings())
     assert plan.scratch is not None
     plan.scratch.mkdir(parents=True)
     (plan.scratch / "fit.safetensors").write_bytes(b"\x10\x00\x00\x00 no tensors here")
-    _assert_same(_result(_fit(split, Settings())), undisturbed)
+    assert_same(take(_fit(split, Settings())), undisturbed)
 
 
 def test_sgd_is_refused_for_other_models(planted_split: Callable[..., Split]) -> None:

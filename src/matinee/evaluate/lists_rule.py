@@ -35,29 +35,36 @@ def judge_lists(
             min_users=fewest_users,
             tolerance=settings.ranking_tolerance,
         )
-    ours, theirs = float(lists.candidate.mean()), float(lists.champion.mean())
-    difference = lists.difference
-    value, low, high = signed([difference.value, difference.low, difference.high])
-    says = (
-        f"nDCG@10 {ours:.4f} against the champion's {theirs:.4f} on {users:,} users: difference {value}, 95% interval "
-        f"{low} to {high} "
-        f"(tolerance {settings.ranking_tolerance:g})"
-    )
+    says, figures = compare_means(lists, "champion", on=f" on {users:,} users")
     return ListsVerdict(
         name="lists",
-        passed=not (difference.high < 0 and difference.value < -settings.ranking_tolerance),
-        says=says,
+        passed=not is_worse(lists, settings.ranking_tolerance),
+        says=f"{says} (tolerance {settings.ranking_tolerance:g})",
         judged=True,
         users=users,
         min_users=fewest_users,
         tolerance=settings.ranking_tolerance,
-        candidate_ndcg_at_10=ours,
-        champion_ndcg_at_10=theirs,
-        difference=difference.value,
-        standard_error=difference.standard_error,
-        low=difference.low,
-        high=difference.high,
+        **figures,
     )
+
+
+def is_worse(lists: PairedLists, limit: float) -> bool:
+    """Whether lists are worse by more than a limit, and worse beyond doubt."""
+    return lists.difference.high < 0 and lists.difference.value < -limit
+
+
+def compare_means(lists: PairedLists, other: str, *, on: str = "") -> tuple[str, dict[str, float]]:
+    """The nDCG@10 of a candidate and of another release, in words and as the figures of a verdict."""
+    ours, theirs = float(lists.candidate.mean()), float(lists.champion.mean())
+    found = lists.difference
+    value, low, high = signed([found.value, found.low, found.high])
+    says = (
+        f"nDCG@10 {ours:.4f} against the {other}'s {theirs:.4f}{on}: difference {value}, 95% interval {low} to "
+        f"{high}"
+    )
+    means = {"candidate_ndcg_at_10": ours, f"{other}_ndcg_at_10": theirs}
+    interval = {"standard_error": found.standard_error, "low": found.low, "high": found.high}
+    return says, {**means, "difference": found.value, **interval}
 
 
 def _obstacle(lists: PairedLists, fewest_users: int) -> str | None:

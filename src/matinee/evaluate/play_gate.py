@@ -1,10 +1,9 @@
 """The gate for plays without ratings: it compares lists with popularity, the champion and the anchor."""
 
-from matinee.errors.text import signed
 from matinee.evaluate.compared_lists import PairedLists
 from matinee.evaluate.drift import Drift
 from matinee.evaluate.gate import Decision, judge_drift
-from matinee.evaluate.lists_rule import judge_lists
+from matinee.evaluate.lists_rule import compare_means, is_worse, judge_lists
 from matinee.formats.decision import AnyVerdict, ListsDecayVerdict, PopularityVerdict, RowsVerdict
 from matinee.formats.metrics import Ranking
 from matinee.settings import GateSettings
@@ -75,25 +74,14 @@ def _has_not_decayed(anchor: PairedLists, settings: GateSettings) -> ListsDecayV
     if users < _FEWEST_USERS:
         says = f"{users:,} users whose lists can be compared with the anchor's ({_FEWEST_USERS} required)"
         return ListsDecayVerdict(name="lists_decay", passed=False, says=says, users=users, limit=limit)
-    ours, theirs = float(anchor.candidate.mean()), float(anchor.champion.mean())
-    difference = anchor.difference
-    value, low, high = signed([difference.value, difference.low, difference.high])
-    says = (
-        f"nDCG@10 {ours:.4f} against the anchor's {theirs:.4f}: difference {value}, 95% interval {low} to {high} "
-        f"(limit {limit:g})"
-    )
+    says, figures = compare_means(anchor, "anchor")
     return ListsDecayVerdict(
         name="lists_decay",
-        passed=not (difference.high < 0 and difference.value < -limit),
-        says=says,
+        passed=not is_worse(anchor, limit),
+        says=f"{says} (limit {limit:g})",
         users=users,
         limit=limit,
-        candidate_ndcg_at_10=ours,
-        anchor_ndcg_at_10=theirs,
-        difference=difference.value,
-        standard_error=difference.standard_error,
-        low=difference.low,
-        high=difference.high,
+        **figures,
     )
 
 

@@ -189,7 +189,16 @@ class Leakage(Format):
     says: str = Field(description="The same in a sentence.")
 
 
-class Metrics(Format):
+class Figures(Format):
+    """What the figures of ratings and of plays have in common."""
+
+    def flat(self) -> dict[str, float | int]:
+        """The flat figures, which a release's manifest keeps."""
+        values = self.model_dump()
+        return {name: value for name, value in values.items() if not isinstance(value, dict | list)}
+
+
+class Metrics(Figures):
     """metrics.json."""
 
     NAME: ClassVar[str] = "metrics.json"
@@ -223,8 +232,3 @@ class Metrics(Format):
     hindsight: Leakage | None = Field(
         None, description="What the split lets the model see; null without dates."
     )
-
-    def flat(self) -> dict[str, float | int]:
-        """The flat figures, which a release's manifest keeps."""
-        values = self.model_dump()
-        return {name: value for name, value in values.items() if not isinstance(value, dict | list)}

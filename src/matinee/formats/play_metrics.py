@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from matinee.formats.base import Format
-from matinee.formats.metrics import Leakage, Ranking, TemporalLists
+from matinee.formats.metrics import Figures, Leakage, Ranking, TemporalLists
 
 
 class PlayTemporal(Format):
@@ -28,7 +28,7 @@ class PlayTemporalHoldout(Format):
     temporal: PlayTemporal | None = Field(description="The figures; null where there are too few dates.")
 
 
-class PlayMetrics(Format):
+class PlayMetrics(Figures):
     """metrics.json of plays, which have no ratings figures."""
 
     NAME: ClassVar[str] = "metrics.json"
@@ -46,8 +46,3 @@ class PlayMetrics(Format):
     hindsight: Leakage | None = Field(
         None, description="What the split lets the model see; null without dates."
     )
-
-    def flat(self) -> dict[str, float | int]:
-        """The flat figures, which a release's manifest keeps."""
-        values = self.model_dump()
-        return {name: value for name, value in values.items() if not isinstance(value, dict | list)}

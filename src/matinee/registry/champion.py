@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 from matinee.registry.registry import Registry
-from matinee.release.release import PublicKey, Release
+from matinee.release.answers import Release
+from matinee.release.release import PublicKey
 from matinee.release.release import load as load_release
 from matinee.store.documents import MANIFEST
 from matinee.store.identity import is_store

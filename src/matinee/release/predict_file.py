@@ -10,12 +10,12 @@ from typing import BinaryIO, Final, NamedTuple
 import numpy as np
 
 from matinee.errors import ConfigError
+from matinee.release.answers import Release
 from matinee.release.coded import predict_codes
 from matinee.release.idmap import IdMap
 from matinee.release.pair_lines import PairColumn
 from matinee.release.pair_rows import PairsFile
 from matinee.release.plays import no_predictions
-from matinee.release.release import Release
 from matinee.settings.ingest import IngestSettings
 from matinee.store import progress
 from matinee.store.output import is_stdout, writing_to

@@ -20,26 +20,12 @@ from matinee.release.files import ReleaseFiles, open_release
 from matinee.release.item_catalog import LEVELS as SEEN_LEVELS
 from matinee.release.item_catalog import MOVIES as SEEN_MOVIES
 from matinee.release.item_catalog import OFFSETS as SEEN_OFFSETS
-from matinee.release.manifest import SCHEMA_VERSION, ReleaseManifest, read_manifest
+from matinee.release.manifest import ReleaseManifest
 from matinee.release.parts import METRICS, MOVIES, USERS, Parts
 from matinee.release.plays import PLAYS_MODEL
 from matinee.release.ranking_model import RANKING, TESTED_RANKING
 from matinee.release.signature import trusted_key
 from matinee.release.user_prior import PRIOR
-from matinee.store.documents import MANIFEST
-
-__all__ = [
-    "MANIFEST",
-    "SCHEMA_VERSION",
-    "TESTED",
-    "WEIGHTS",
-    "Release",
-    "inspect",
-    "load",
-    "read_manifest",
-    "sha256",
-    "verify",
-]
 
 WEIGHTS: Final = "weights.safetensors"
 # The weights that the figures belong to, where the release was refitted on all rows.

@@ -19,8 +19,8 @@ from matinee.ingest.databases import snapshots
 from matinee.ingest.inbox.intake import Intake, remember
 from matinee.pipeline.summary import Summary
 from matinee.pipeline.tracking import check_tracking
-from matinee.pipeline.tuning.kept import KeptSettings
 from matinee.pipeline.tuning.trials import check_installed
+from matinee.pipeline.tuning.tuned_settings import TunedSettings
 from matinee.settings import Settings
 from matinee.settings.space import with_values
 from matinee.store import Store
@@ -85,7 +85,7 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
             announce_unlisted(store)
             return Completed(name="Nothing new", message=intake.says())
         data = _Data(ratings=[*intake.ratings, *queries], titles=intake.titles, store=store)
-        kept = KeptSettings(opened, settings)
+        kept = TunedSettings(opened, settings)
         is_due = tune_trials > 0 and kept.is_due(days=tune_days)
         summary = _retrain(data, kept, trials=tune_trials if is_due else 0)
         remember(opened, intake)
@@ -117,7 +117,7 @@ def _check_call(
     check_apart(store, drop=drop, sources=outside)
 
 
-def _retrain(data: _Data, kept: KeptSettings, *, trials: int) -> Summary:
+def _retrain(data: _Data, kept: TunedSettings, *, trials: int) -> Summary:
     """Retrain; with trials, search for settings first, and go back to the earlier ones if the gate holds the candidate.
 
     A search that fails is a warning, and the next run searches again.

@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from matinee.evaluate.compared_lists import PairedLists
 from matinee.evaluate.gate import Decision, PairedErrors, decide
 from matinee.evaluate.lists_rule import judge_lists
 from matinee.evaluate.metrics import DatedRatings, rmse_influence
-from matinee.evaluate.ranking import make_task, rank
+from matinee.evaluate.paired_lists import PairedLists
+from matinee.evaluate.ranking import make_task, measure_orders
 from matinee.sample.kernels import draw_block
 from matinee.sample.planted import plant
 from matinee.settings import GateSettings
@@ -186,7 +186,7 @@ def paired_lists(size: Size, *, seed: int, noise: float) -> PairedLists:
     def ndcgs(spread: float) -> Field:
         scores = (chance + spread * draw.normal(size=chance.shape)).astype(np.float32)
         nothing = np.zeros(size.movies, np.float32)
-        return rank(lambda users: scores[users], task, [nothing], mrr=False)[0].ndcgs
+        return measure_orders(lambda users: scores[users], task, [nothing], mrr=False)[0].ndcgs
 
     return PairedLists(ndcgs(noise), ndcgs(LIST_NOISE))
 

@@ -14,7 +14,7 @@ from matinee import pipeline
 from matinee.ingest.inbox.intake import remember, take_in
 from matinee.maintenance.forget import forget
 from matinee.maintenance.prune import prune
-from matinee.maintenance.traces import names_user, row_of
+from matinee.maintenance.user_search import has_user, row_of
 from matinee.registry import Registry
 from matinee.sample import write_sample
 from matinee.settings import Settings
@@ -117,4 +117,4 @@ def _is_forgotten(root: Path, *, user: int) -> None:
         assert row_of(registry.folder(version) / "users.parquet", erased) is None
     for folder in [folder for kind in KINDS for folder in (registry.root / kind).glob("*")]:
         assert not folder.suffix, folder
-        assert not names_user(folder, erased), folder
+        assert not has_user(folder, erased), folder

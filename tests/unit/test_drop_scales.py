@@ -11,7 +11,7 @@ from matinee.ingest.inbox.intake import Intake, take_in
 from matinee.settings import Settings
 from matinee.settings.ingest import IngestSettings
 from matinee.store import Store
-from matinee.store.held_kinds import scale_of
+from matinee.store.row_kinds import scale_of
 
 TITLES = "movie_titles.csv"
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from matinee.evaluate.metrics import DatedRatings
 from matinee.evaluate.pairwise_accuracy import share_in_order
-from matinee.evaluate.ranking import make_task, rank, top
+from matinee.evaluate.ranking import make_task, measure_orders, top
 
 
 def test_ranking_figures_by_hand() -> None:
@@ -18,7 +18,7 @@ def test_ranking_figures_by_hand() -> None:
     judged = DatedRatings.undated([0, 0, 1], [2, 1, 3], [5, 1, 4])
     task = make_task(seen, judged, relevant_from=4, users=3, movies=4, most=10)
     scores = np.array([4, 3, 2, 1], np.float32)
-    (found,) = rank(lambda users: np.zeros((len(users), 4), np.float32), task, [scores])
+    (found,) = measure_orders(lambda users: np.zeros((len(users), 4), np.float32), task, [scores])
     assert found.mrr == pytest.approx((1 / 2 + 1 / 4) / 2)
     assert found.ndcg == pytest.approx((1 / np.log2(3) + 1 / np.log2(5)) / 2)
     assert found.recall == 1
@@ -39,7 +39,7 @@ def test_ranking_figures_equal_scikit_learn_and_plain_loops() -> None:
         for pairs in (seen_pairs, liked_pairs)
     )
     task = make_task(seen, judged, relevant_from=4, users=users, movies=movies, most=100)
-    (found,) = rank(lambda codes: scores[codes], task, [np.zeros(movies, np.float32)])
+    (found,) = measure_orders(lambda codes: scores[codes], task, [np.zeros(movies, np.float32)])
     ndcg, recall, reciprocal, shown = [], [], [], set()
     for user in range(users):
         left = [m for m in range(movies) if (user, m) not in seen_pairs]
@@ -62,7 +62,9 @@ def test_equal_scores_keep_the_order_of_codes() -> None:
     assert top(scores, np.zeros(5, np.float32), size=3).tolist() == [[1, 3, 0], [4, 0, 1]]
     seen, judged = DatedRatings.undated([0], [4], [5]), DatedRatings.undated([0, 0], [3, 2], [5, 5])
     task = make_task(seen, judged, relevant_from=4, users=1, movies=5, most=1)
-    (found,) = rank(lambda users: np.zeros((len(users), 5), np.float32), task, [np.zeros(5, np.float32)])
+    (found,) = measure_orders(
+        lambda users: np.zeros((len(users), 5), np.float32), task, [np.zeros(5, np.float32)]
+    )
     assert found.mrr == 1 / 3  # movies 0 and 1 come before 2
 
 
@@ -72,7 +74,9 @@ def test_an_excluded_movie_is_never_listed() -> None:
     # It is rated twice, once in the seen rows: so it is in no list and never counts as found.
     twice = DatedRatings.undated([0], [2], [5])
     task = make_task(twice, twice, relevant_from=4, users=1, movies=3, most=1)
-    (found,) = rank(lambda users: np.zeros((len(users), 3), np.float32), task, [np.zeros(3, np.float32)])
+    (found,) = measure_orders(
+        lambda users: np.zeros((len(users), 3), np.float32), task, [np.zeros(3, np.float32)]
+    )
     assert (found.ndcg, found.recall, found.mrr) == (0, 0, 0)
 
 

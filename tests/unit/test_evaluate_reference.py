@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from ir_measures import RR, R, calc_aggregate, nDCG
 
 from matinee.evaluate.metrics import DatedRatings
-from matinee.evaluate.ranking import make_task, rank
+from matinee.evaluate.ranking import make_task, measure_orders
 
 
 def _rows(pairs: np.ndarray) -> DatedRatings:
@@ -30,7 +30,7 @@ def test_ranking_equals_trec_eval(seed: int, users: int, movies: int, share: flo
     liked[0, seen[0].argmin()] |= not seen[0].all()  # so at least one user has a list
     assume(liked.any())
     task = make_task(_rows(seen), _rows(liked), relevant_from=4, users=users, movies=movies, most=users)
-    (found,) = rank(lambda codes: scores[codes], task, [np.zeros(movies, np.float32)])
+    (found,) = measure_orders(lambda codes: scores[codes], task, [np.zeros(movies, np.float32)])
     truth = {str(user): {str(movie): 1 for movie in np.flatnonzero(liked[user])} for user in task.users}
     run = {
         str(user): {str(movie): float(scores[user, movie]) for movie in np.flatnonzero(~seen[user])}

@@ -13,7 +13,7 @@ from field_rows import EPOCH, HALF, HEADER, PLAIN, TITLES, UNDATED, lines, make
 
 from matinee import ingest
 from matinee.errors import DataError
-from matinee.ingest.reading.other_kinds import kind_by_content
+from matinee.ingest.reading.other_files import kind_by_content
 from matinee.ingest.reading.recognition import recognize
 from matinee.schemas.headers import ALIASES, plain_name
 from matinee.settings.ingest import IngestSettings

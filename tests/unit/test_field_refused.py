@@ -15,7 +15,7 @@ from pyarrow import feather
 
 from matinee.errors import DataError
 from matinee.ingest.reading.judgement import judge_source
-from matinee.ingest.reading.other_kinds import kind_by_content, kind_by_name
+from matinee.ingest.reading.other_files import kind_by_content, kind_by_name
 from matinee.ingest.reading.sources import find_sources
 from matinee.settings.ingest import IngestSettings
 

@@ -11,7 +11,7 @@ import pytest
 from matinee.errors import ConfigError
 from matinee.ingest.inbox.drop import look
 from matinee.ingest.reading.sources import find_sources
-from matinee.maintenance.doomed import delete_doomed
+from matinee.maintenance.removal import delete_hidden
 from matinee.store.folders import bytes_in, remove_tree, rename_within
 
 
@@ -109,6 +109,6 @@ def test_a_folder_that_prune_cannot_delete_is_named(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "unlink", refuse)
-        assert delete_doomed(tmp_path, ["splits"]) == 0
+        assert delete_hidden(tmp_path, ["splits"]) == 0
     assert f"{doomed} could not be deleted: Permission denied" in caplog.text
-    assert delete_doomed(tmp_path, ["splits"]) == 4
+    assert delete_hidden(tmp_path, ["splits"]) == 4

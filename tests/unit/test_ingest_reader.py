@@ -13,7 +13,7 @@ from slow_reader import Read, slow_integer, slow_read, slow_row
 from matinee.ingest.partitions.writer import PartitionWriter
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.blocks import read_blocks
-from matinee.ingest.reading.in_order import parse_in_order
+from matinee.ingest.reading.parallel_parsing import parse_in_order
 from matinee.ingest.reading.recognition import recognize
 from matinee.ingest.reading.sources import source_of
 from matinee.schemas.ratings import ratings_schema

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from matinee.evaluate.compared_lists import ListRows, PairedLists, RankedModel, compare_lists
 from matinee.evaluate.gate import PairedErrors, decide
 from matinee.evaluate.lists_rule import judge_lists
 from matinee.evaluate.metrics import DatedRatings
+from matinee.evaluate.paired_lists import ListRows, PairedLists, RankedModel, pair_lists
 from matinee.release.ranking_model import RankingModel
 from matinee.settings import GateSettings
 
@@ -81,16 +81,16 @@ def test_both_models_rank_for_the_same_users_with_the_same_rows() -> None:
         relevant_from=4,
         most_users=1_000,
     )
-    found = compare_lists(good, bad, rows)
+    found = pair_lists(good, bad, rows)
     assert found.candidate.tolist() == [1.0] * USERS
     assert found.champion.mean() < 0.3
     # The same tables with other codes, and two other movies instead of movie 0: the lists are the same.
     codes = np.r_[3, 7, 1:MOVIES]
     tables = {name: table[codes] for name, table in vars(good.model).items()}
     other = replace(good, model=RankingModel(**tables), movie_ids=np.r_[1, 5, good.movie_ids[1:]])
-    found = compare_lists(good, other, rows)
+    found = pair_lists(good, other, rows)
     assert found.candidate.tolist() == found.champion.tolist()
     assert len(found.candidate) < USERS  # movie 0 is no longer relevant for any user
     # Train rows of either model are in no list.
     hidden = replace(rows, hidden=rows.judged)
-    assert compare_lists(good, bad, hidden).candidate.tolist() == [0.0] * USERS
+    assert pair_lists(good, bad, hidden).candidate.tolist() == [0.0] * USERS

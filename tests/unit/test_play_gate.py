@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from matinee.evaluate.compared_lists import PairedLists
+from matinee.evaluate.paired_lists import PairedLists
 from matinee.evaluate.play_gate import decide_on_plays
 from matinee.formats.metrics import Ranking, RankingFigures
 from matinee.settings import GateSettings

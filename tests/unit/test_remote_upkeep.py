@@ -211,8 +211,8 @@ def test_a_process_that_is_killed_while_it_uploads_leaves_nothing_visible(
 ) -> None:
     there = remote_at(remote("first"))
     code = (
-        "import sys, pathlib\n"
-        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "import sys\n"
+        f"sys.path[:0] = {[str(folder) for folder in Path(__file__).parents[:2]]!r}\n"
         "from test_remote_upkeep import make_large\n"
         f"make_large({remote('killed')!r})"
     )

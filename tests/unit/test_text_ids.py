@@ -16,7 +16,7 @@ from matinee.containers import Member
 from matinee.errors import ConfigError, DataError
 from matinee.formats.manifests import DatasetManifest
 from matinee.ingest.reading import parser_kernel as kernel
-from matinee.ingest.reading.heads import parse_head
+from matinee.ingest.reading.file_heads import parse_head
 from matinee.ingest.reading.recognition import recognize
 from matinee.ingest.screening import screen
 from matinee.sample import write_sample

@@ -13,10 +13,10 @@ from matinee.errors import ConfigError, StoreError
 from matinee.formats.tuning import Finalist, GoalResult, ScoreDifference, TrialNote, TuningResult
 from matinee.pipeline.tuning import trials as storing
 from matinee.pipeline.tuning.decision import choose
-from matinee.pipeline.tuning.kept import KeptSettings
 from matinee.pipeline.tuning.plots import history_plot
 from matinee.pipeline.tuning.search import Tuning
 from matinee.pipeline.tuning.settings_file import settings_toml
+from matinee.pipeline.tuning.tuned_settings import TunedSettings
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
 from matinee.settings.presets import METHODS, RECIPES
@@ -135,7 +135,7 @@ def test_a_night_uses_what_a_search_has_found_only_if_the_gate_passes_it(
 
     monkeypatch.setattr(nights, "tune", search)
     monkeypatch.setattr(nights, "retrain", retrain)
-    kept = KeptSettings(store, BASE)
+    kept = TunedSettings(store, BASE)
     assert kept.is_due(days=30)
     for _ in range(4):
         nights._retrain(nights._Data(ratings=[], titles="", store=""), kept, trials=3)
@@ -144,7 +144,7 @@ def test_a_night_uses_what_a_search_has_found_only_if_the_gate_passes_it(
     assert kept.settings == with_values(BASE, {"train.lr_gamma": 0.9})
     assert not kept.is_due(days=30)
     assert kept.is_due(days=1e-9)
-    other = KeptSettings(store, with_values(BASE, {"train.seed": 1}))
+    other = TunedSettings(store, with_values(BASE, {"train.seed": 1}))
     assert (other.settings, other.is_due(days=30)) == (other.base, True)  # another deployment
 
 

@@ -15,7 +15,7 @@ def forget(call: argparse.Namespace) -> Outcome:
     from matinee.maintenance.forget import forget as library
     from matinee.release.idmap import parse_id
     from matinee.store.erased_users import Forgotten
-    from matinee.store.held_kinds import kinds_of
+    from matinee.store.row_kinds import kinds_of
 
     Registry.open(call.store)  # a store that can't be read is an error before its kinds are looked up
     held = kinds_of(call.store)

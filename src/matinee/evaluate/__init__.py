@@ -16,8 +16,8 @@ from matinee.formats.manifests import EvaluationManifest, SplitManifest
 from matinee.formats.metrics import Metrics
 from matinee.settings import RankSettings, Settings
 from matinee.store import Plan, Reference, Store
+from matinee.store.background import in_background
 from matinee.store.digests import code_digest, digest_of
-from matinee.store.meanwhile import meanwhile
 
 __all__ = ["Models", "Tested", "plan", "plan_temporal_holdout"]
 
@@ -143,7 +143,7 @@ class _Inputs:
             yield lambda: made
             return
         # Both limit the threads of BLAS while they fit or rank: the first to end must not lift the limit of the other.
-        with threadpool_limits(1, "blas"), meanwhile(make) as result:
+        with threadpool_limits(1, "blas"), in_background(make) as result:
             yield result
 
     def _rows(self) -> int:

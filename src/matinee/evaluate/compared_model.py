@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.evaluate.compared_lists import RankedModel
 from matinee.evaluate.drift import DataSummary
+from matinee.evaluate.paired_lists import RankedModel
 from matinee.release.arrays import Floats, Ids
 
 

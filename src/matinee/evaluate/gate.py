@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.errors.text import signed
-from matinee.evaluate.compared_lists import PairedLists
 from matinee.evaluate.drift import SENTENCES, Drift
 from matinee.evaluate.lists_rule import judge_lists
 from matinee.evaluate.metrics import Estimate, count_clusters, estimate_rmse_difference, holm, rmse
+from matinee.evaluate.paired_lists import PairedLists
 from matinee.evaluate.slices import Slicing
 from matinee.formats.decision import (
     AnyVerdict,

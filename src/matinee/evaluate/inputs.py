@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from matinee.evaluate.catalogue import Catalogue, NamedWeights
+from matinee.evaluate.catalog import Catalog, NamedWeights
 from matinee.evaluate.compared_model import ComparedModel
 from matinee.evaluate.drift import DataSummary, Drift, RowCounts, add_up, compare
 from matinee.evaluate.gate import PairedErrors
@@ -40,7 +40,7 @@ class EvaluationInputs:
     bias_only: Doubles
     global_mean: Doubles
     slicings: tuple[Slicing, ...]
-    catalogue: Catalogue
+    catalog: Catalog
     against_champion: PairedErrors | None  # None without a champion
     against_anchor: PairedErrors | None  # the same object if the champion is the anchor
     drift: Drift | None  # between the champion's data and this data
@@ -96,7 +96,7 @@ def collect_inputs(
         bias_only=errors(baseline.predict(test.users, test.movies)),
         global_mean=errors(np.full(len(test), baseline.mean)),
         slicings=slicings,
-        catalogue=_catalogue(movies, NamedWeights(weights, trained.model), users=users.height, scale=scale),
+        catalog=_catalog(movies, NamedWeights(weights, trained.model), users=users.height, scale=scale),
         against_champion=against_champion,
         against_anchor=against_anchor,
         drift=measure_drift(manifest, (train, valid, test), (users, movies), champion),
@@ -106,11 +106,9 @@ def collect_inputs(
     )
 
 
-def _catalogue(
-    movies: pl.DataFrame, model: NamedWeights, *, users: int, scale: tuple[float, float]
-) -> Catalogue:
+def _catalog(movies: pl.DataFrame, model: NamedWeights, *, users: int, scale: tuple[float, float]) -> Catalog:
     train_rows, liked_rows = movies["train_rows"].to_numpy(), movies["liked_rows"].to_numpy()
-    return Catalogue(model, train_rows=train_rows, liked_rows=liked_rows, users=users, scale=scale)
+    return Catalog(model, train_rows=train_rows, liked_rows=liked_rows, users=users, scale=scale)
 
 
 def measure_drift(

@@ -7,7 +7,7 @@ from matinee.formats.example_lists import ExampleList
 from matinee.formats.metrics import Metrics, RankingFigures
 from matinee.store.metrics_file import AnyMetrics
 
-_TAIL = 5  # deciles of the catalogue: the less popular half
+_TAIL = 5  # deciles of the catalog: the less popular half
 
 
 def list_table(metrics: AnyMetrics) -> Table:

@@ -1,7 +1,7 @@
 """The gate's rule `lists`: a candidate whose lists are worse than the champion's beyond doubt is held."""
 
 from matinee.errors.text import signed
-from matinee.evaluate.compared_lists import PairedLists
+from matinee.evaluate.paired_lists import PairedLists
 from matinee.formats.decision import ListsVerdict
 from matinee.settings import GateSettings
 

@@ -1,9 +1,9 @@
 """The gate for plays without ratings: it compares lists with popularity, the champion and the anchor."""
 
-from matinee.evaluate.compared_lists import PairedLists
 from matinee.evaluate.drift import Drift
 from matinee.evaluate.gate import Decision, judge_drift
 from matinee.evaluate.lists_rule import compare_means, is_worse, judge_lists
+from matinee.evaluate.paired_lists import PairedLists
 from matinee.formats.decision import AnyVerdict, ListsDecayVerdict, PopularityVerdict, RowsVerdict
 from matinee.formats.metrics import Ranking
 from matinee.settings import GateSettings

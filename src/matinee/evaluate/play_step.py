@@ -11,17 +11,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from matinee.evaluate.catalogue import Catalogue, measure_ranking
-from matinee.evaluate.compared_lists import PairedLists, RankedModel
+from matinee.evaluate.candidate_lists import CandidateLists
+from matinee.evaluate.catalog import Catalog, measure_ranking
 from matinee.evaluate.compared_model import ComparedModel
 from matinee.evaluate.drift import Drift
 from matinee.evaluate.example_lists import Library, make_examples
 from matinee.evaluate.inputs import measure_drift, read_fitted, read_test
 from matinee.evaluate.leakage import measure_leakage
 from matinee.evaluate.metrics import DatedRatings, count_clusters
+from matinee.evaluate.paired_lists import PairedLists, RankedModel
 from matinee.evaluate.play_gate import decide_on_plays
 from matinee.evaluate.recent import count_recent_of
-from matinee.evaluate.release_lists import CandidateLists
 from matinee.formats.decision import DecisionFile, JudgedRows
 from matinee.formats.example_lists import ExampleLists
 from matinee.formats.manifests import RankingManifest, SplitManifest
@@ -62,9 +62,9 @@ class _Inputs:
         return low, high
 
     @property
-    def catalogue(self) -> Catalogue:
+    def catalog(self) -> Catalog:
         train_rows = self.movies["train_rows"].to_numpy()
-        return Catalogue(
+        return Catalog(
             rating_model=None,
             train_rows=train_rows,
             liked_rows=train_rows,
@@ -103,7 +103,7 @@ def write_play_evaluation(
     inputs = _Inputs.read(split, read_as(ranking / MANIFEST, RankingManifest).subsets)
     model = load_model(ranking / RANKING)
     lists = measure_ranking(
-        inputs.catalogue,
+        inputs.catalog,
         model,
         inputs.fitted,
         inputs.test,
@@ -112,7 +112,7 @@ def write_play_evaluation(
     )
     file = _decide(inputs, model, lists, champion=champion, anchor=anchor, settings=settings)
     write_json(folder / DecisionFile.NAME, file)
-    relevant_from = inputs.catalogue.relevant_from
+    relevant_from = inputs.catalog.relevant_from
     library = Library(inputs.users, inputs.movies, inputs.scale, relevant_from)
     write_json(folder / ExampleLists.NAME, make_examples(model, inputs.fitted, inputs.test, library))
     progress.begin("temporal holdout")
@@ -158,7 +158,7 @@ def _decide(
         fitted=inputs.fitted,
         test=inputs.test,
         users=inputs.users.height,
-        relevant_from=inputs.catalogue.relevant_from,
+        relevant_from=inputs.catalog.relevant_from,
         most_users=settings.evaluate.ranking_users,
     )
     unseen = inputs.unseen(champion) if champion else None

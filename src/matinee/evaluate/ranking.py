@@ -144,10 +144,10 @@ def make_task(
     )
 
 
-def rank(
+def measure_orders(
     score: Scorer, task: Task, offsets: Sequence[Scores], *, mrr: bool = True, deeper: Sequence[int] = ()
 ) -> list[ListMetrics]:
-    """Order the catalogue of each user by score + offset, and measure the lists. Equal scores keep the order of codes.
+    """Order the catalog of each user by score + offset, and measure the lists. Equal scores keep the order of codes.
 
     Args:
         score: The scores of some users, [users, movies]. It is called from several threads.

@@ -8,11 +8,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from matinee.errors import StoreError
-from matinee.evaluate.compared_lists import RankedModel
 from matinee.evaluate.drift import DataSummary, RowCounts
+from matinee.evaluate.paired_lists import RankedModel
 from matinee.release import Release, load
 from matinee.release.arrays import Ids
-from matinee.release.coded import predict_codes
+from matinee.release.code_predictions import predict_codes
 from matinee.release.idmap import IdMap
 from matinee.split.hash_split import SUBSETS, TEST, Cutoffs, pair_hash
 from matinee.store import Store

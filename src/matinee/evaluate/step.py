@@ -11,16 +11,16 @@ import numpy as np
 import polars as pl
 
 from matinee.evaluate.calibration import calibrate
-from matinee.evaluate.catalogue import measure_order, measure_ranking
-from matinee.evaluate.compared_lists import PairedLists, RankedModel
+from matinee.evaluate.candidate_lists import CandidateLists
+from matinee.evaluate.catalog import measure_order, measure_ranking
 from matinee.evaluate.compared_model import ComparedModel
 from matinee.evaluate.example_lists import Library, make_examples
 from matinee.evaluate.gate import Decision, decide
 from matinee.evaluate.inputs import EvaluationInputs, collect_inputs
 from matinee.evaluate.leakage import measure_leakage
 from matinee.evaluate.metrics import count_clusters, estimate_mae, estimate_rmse, mae, mean_over_users, rmse
+from matinee.evaluate.paired_lists import PairedLists, RankedModel
 from matinee.evaluate.recent import count_recent_of
-from matinee.evaluate.release_lists import CandidateLists
 from matinee.formats.decision import DecisionFile, JudgedRows
 from matinee.formats.example_lists import ExampleLists
 from matinee.formats.history import History
@@ -78,7 +78,7 @@ def write_evaluation(
     most = settings.evaluate.ranking_users
     metrics = measure(
         inputs,
-        measure_ranking(inputs.catalogue, model, inputs.fitted, inputs.test, users=most, recent=recent),
+        measure_ranking(inputs.catalog, model, inputs.fitted, inputs.test, users=most, recent=recent),
         leakage=measure_leakage(split, fitted_on, inputs.test),
     )
     progress.begin("comparing with the champion")
@@ -118,7 +118,7 @@ def _examples(model: RankingModel, split: Path, inputs: EvaluationInputs) -> Exa
         users=pl.read_parquet(split / "users.parquet"),
         movies=pl.read_parquet(split / "movies.parquet"),
         scale=inputs.scale,
-        relevant_from=inputs.catalogue.relevant_from,
+        relevant_from=inputs.catalog.relevant_from,
     )
     return make_examples(model, inputs.fitted, inputs.test, library)
 
@@ -136,8 +136,8 @@ def _compare_lists(
         model=RankedModel(model, inputs.movie_ids, inputs.scale),
         fitted=inputs.fitted,
         test=inputs.test,
-        users=inputs.catalogue.users,
-        relevant_from=inputs.catalogue.relevant_from,
+        users=inputs.catalog.users,
+        relevant_from=inputs.catalog.relevant_from,
         most_users=settings.evaluate.ranking_users,
     )
     return ours.against(champion, unseen)
@@ -167,7 +167,7 @@ def measure(
         ),
         calibration=calibrate(test, inputs.candidate, inputs.scale),
         slices=_slices(inputs),
-        pairs_in_order=measure_order(inputs.catalogue, test, inputs.candidate, inputs.bias_only),
+        pairs_in_order=measure_order(inputs.catalog, test, inputs.candidate, inputs.bias_only),
         ranking=lists,
         temporal=None,  # it is computed at the same time
         hindsight=leakage,

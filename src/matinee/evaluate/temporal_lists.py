@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from matinee.evaluate.metrics import DatedRatings
-from matinee.evaluate.preference import no_scores, score_after
-from matinee.evaluate.ranking import Scorer, make_task, mean_and_error, rank
+from matinee.evaluate.ranking import Scorer, make_task, mean_and_error, measure_orders
 from matinee.evaluate.recent import order_by_recent
+from matinee.evaluate.user_scores import no_scores, score_after
 from matinee.formats.metrics import TemporalLists
 from matinee.release.arrays import Scores
 from matinee.release.liking import liked_from
@@ -63,7 +63,7 @@ def measure_temporal_lists(
     model = _fit(fitted, fitted_sizes, scale)
 
     def measure(score: Scorer, offset: Scores) -> npt.NDArray[np.float64]:
-        return rank(score, task, [offset], mrr=False)[0].ndcgs
+        return measure_orders(score, task, [offset], mrr=False)[0].ndcgs
 
     rows = count_codes(past.movies, sizes.movies)
     met = np.where(rows > 0, np.float32(0), np.float32(-np.inf))

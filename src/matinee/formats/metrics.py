@@ -80,7 +80,7 @@ class ShownMovies(Format):
 
     mean_train_rows: float = Field(description="Mean number of train rows of a listed movie.")
     share_by_decile: list[float] = Field(
-        description="Share of all entries by tenth of the catalogue, the tenth with the most train rows first."
+        description="Share of all entries by tenth of the catalog, the tenth with the most train rows first."
     )
     similarity: float = Field(
         description="Mean cosine between two movies of one list, by what a liked movie adds to a user's vector."
@@ -88,12 +88,12 @@ class ShownMovies(Format):
 
 
 class RankingFigures(Format):
-    """How well an order of the whole catalogue finds the liked test rows."""
+    """How well an order of the whole catalog finds the liked test rows."""
 
     ndcg_at_10: float = Field(description="Normalized discounted cumulative gain of the first ten.")
     recall_at_10: float = Field(description="Share of the liked test rows among the first ten.")
     mrr: float = Field(description="Mean reciprocal rank of the first liked test row.")
-    coverage_at_10: float = Field(description="Share of the catalogue that is in anyone's first ten.")
+    coverage_at_10: float = Field(description="Share of the catalog that is in anyone's first ten.")
     ndcg_at_10_standard_error: float = Field(description="Standard error of the first figure, over users.")
     ndcg_at_20: float | None = Field(None, description="nDCG of the first twenty.")
     recall_at_20: float | None = Field(None, description="Recall of the first twenty.")
@@ -103,7 +103,7 @@ class RankingFigures(Format):
 
 
 class Ranking(Format):
-    """Ranking over the full catalogue, without what the user has rated."""
+    """Ranking over the full catalog, without what the user has rated."""
 
     says: str = Field(description="What these figures show, and what they do not show.")
     relevant_from: float = Field(description="Rating from which a test row counts as liked.")
@@ -227,7 +227,7 @@ class Metrics(Figures):
         description="Errors on slices, by what the rows are cut by."
     )
     pairs_in_order: PairOrders = Field(description="Order of a user's own test rows.")
-    ranking: Ranking = Field(description="Order of the whole catalogue.")
+    ranking: Ranking = Field(description="Order of the whole catalog.")
     temporal: Temporal | None = Field(None, description="Errors on the latest ratings; null without dates.")
     hindsight: Leakage | None = Field(
         None, description="What the split lets the model see; null without dates."

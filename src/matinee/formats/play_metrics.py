@@ -41,7 +41,7 @@ class PlayMetrics(Figures):
     movies: int = Field(description="Movies with a test row.")
     rows_of_unknown_users: int = Field(description="Test rows of users without a fitted row.")
     rows_of_unknown_movies: int = Field(description="Test rows of movies without a fitted row.")
-    ranking: Ranking = Field(description="Order of the whole catalogue.")
+    ranking: Ranking = Field(description="Order of the whole catalog.")
     temporal: PlayTemporal | None = Field(None, description="Lists for the latest plays; null without dates.")
     hindsight: Leakage | None = Field(
         None, description="What the split lets the model see; null without dates."

@@ -48,16 +48,16 @@ from matinee.ingest.rating_scale import bounds_of, fixed_scale, narrowest_scale
 from matinee.ingest.reading.entries import LeftOut
 from matinee.ingest.reading.sources import Role, Source
 from matinee.ingest.scale_guess import guess_scale
-from matinee.ingest.titles.place import titles_source
 from matinee.ingest.titles.table import ReadTitles, no_titles, read_titles
+from matinee.ingest.titles.titles_file import titles_source
 from matinee.schemas.names import SIDES, Side
 from matinee.settings.ingest import IngestSettings
 from matinee.store import Plan, Store, progress
 from matinee.store.digests import code_digest, digest_of
 from matinee.store.erased_users import Forgotten
 from matinee.store.files import write_json
-from matinee.store.held_kinds import kinds_of
 from matinee.store.paths import check_apart
+from matinee.store.row_kinds import kinds_of
 
 TITLES: Final = "titles.parquet"
 COUNTS: Final = {"user_id": "users.parquet", "movie_id": "movies.parquet"}

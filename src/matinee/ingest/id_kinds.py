@@ -18,7 +18,7 @@ from matinee.ingest.partitions.id_texts import read_texts
 from matinee.ingest.partitions.partition import Partition
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.columns import KINDS
-from matinee.ingest.reading.heads import parse_heads
+from matinee.ingest.reading.file_heads import parse_heads
 from matinee.schemas.names import SIDES, Kind, Side
 from matinee.schemas.text_ids import number_of
 from matinee.settings.ingest import IngestSettings

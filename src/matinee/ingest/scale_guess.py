@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from matinee.ingest.rating_counts import RatingCounts, add_counts, count_ratings
 from matinee.ingest.rating_scale import narrowest_scale
-from matinee.ingest.reading.heads import parse_heads
+from matinee.ingest.reading.file_heads import parse_heads
 from matinee.ingest.reading.sources import Source
 from matinee.settings.ingest import IngestSettings
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from matinee.errors import ConfigError, DataError
 from matinee.ingest.checks.feedback import check_feedback
-from matinee.ingest.checks.held_scale import (
+from matinee.ingest.checks.refusal import check_rejects, check_rows_read, check_users
+from matinee.ingest.checks.store_scale import (
     check_one_scale,
     find_off_scale,
     is_wider,
     off_scale_reason,
     scale_of_all,
 )
-from matinee.ingest.checks.refusal import check_rejects, check_rows_read, check_users
 from matinee.ingest.column_order import Ordered, order_columns
 from matinee.ingest.id_kinds import Kinds, check_ids, check_setting, decide_kinds, guess_kinds
 from matinee.ingest.partitions.partition import Partition, group_sources, open_partition
@@ -31,8 +31,8 @@ from matinee.ingest.titles.table import ReadTitles, no_titles, read_titles
 from matinee.settings.ingest import IngestSettings, scale_name
 from matinee.store import Store
 from matinee.store.erased_users import Forgotten
-from matinee.store.held_kinds import kinds_of
-from matinee.store.held_kinds import scale_of as held_scale_of
+from matinee.store.row_kinds import kinds_of
+from matinee.store.row_kinds import scale_of as held_scale_of
 
 
 @dataclass(frozen=True)

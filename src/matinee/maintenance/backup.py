@@ -21,9 +21,9 @@ from matinee.maintenance.copies import (
     copy_folders,
     remove_gone,
 )
-from matinee.maintenance.doomed import try_lock
 from matinee.maintenance.remote_backup import mirror_store
 from matinee.maintenance.remote_restore import fetched, upload_store
+from matinee.maintenance.removal import try_lock
 from matinee.maintenance.root_files import RENEWED, check_erased, is_other, lost_lines, read_root
 from matinee.registry import Registry
 from matinee.store import Store

@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from matinee.errors import MatineeError
 from matinee.maintenance.erase import erase_from_release, erase_from_split
 from matinee.maintenance.remote_forget import UnsureError, forget_remote
-from matinee.maintenance.traces import mentioned, names_user, row_of
+from matinee.maintenance.user_search import has_user, mentioned, row_of
 from matinee.registry import Registry
 from matinee.release import verify
 from matinee.release.signature import check_signing
@@ -208,7 +208,7 @@ class _Erasure:
     def _may_hold(self, folder: Path) -> bool:
         progress.advance()
         try:
-            return names_user(folder, self.user)
+            return has_user(folder, self.user)
         except OSError as error:  # an error of the disk, which may be temporary
             self._doubt(
                 f"{folder} could not be read ({error.strerror}): check the disk and the folder's permissions"

@@ -14,10 +14,10 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from matinee.errors import ConfigError, StoreError
-from matinee.maintenance.doomed import DOOMED, delete_doomed, doom, is_locked, try_lock
 from matinee.maintenance.kept_releases import why_kept
 from matinee.maintenance.pruned import Pruned
 from matinee.maintenance.remote_prune import prune_remote
+from matinee.maintenance.removal import HIDDEN, delete_hidden, hide, is_locked, try_lock
 from matinee.registry import Hold, Registry
 from matinee.release.manifest import SIGNATURE
 from matinee.store import Store
@@ -93,7 +93,7 @@ def _prune(root: Path, *, keep: int) -> Pruned:
             for version in gone:
                 registry.record("prune", version=version)
                 _remove_lists(registry, version)
-                doom(registry.folder(version))
+                hide(registry.folder(version))
             folders, searches = _doom_folders(root, roots, oldest), _doom_searches(registry, keep)
             left = {entry.candidate for entry in registry.held()}
             held_removed = [candidate for candidate in before if candidate not in left]
@@ -105,7 +105,7 @@ def _prune(root: Path, *, keep: int) -> Pruned:
             folders=folders + searches,
             held_removed=held_removed,
             searches=searches,
-            bytes=delete_doomed(root, (*_KINDS, TUNINGS, "releases")),
+            bytes=delete_hidden(root, (*_KINDS, TUNINGS, "releases")),
             held=[entry.candidate for entry in held],
             why=why,
         )
@@ -175,7 +175,7 @@ def _doom_folders(root: Path, roots: list[Path], oldest: int) -> int:
     needed |= {path.stem for path in folders if path.suffix == ".partial" and is_locked(path)}
     doomed, lag = 0, time.time() - time.monotonic()
     for path in folders:
-        if path.stem in needed or path.suffix == DOOMED:
+        if path.stem in needed or path.suffix == HIDDEN:
             continue
         # The first lock keeps runs from taking the folder. The process that fills the folder holds the second lock.
         with lock_folder(path.parent), try_lock(path) as free:
@@ -183,7 +183,7 @@ def _doom_folders(root: Path, roots: list[Path], oldest: int) -> int:
                 log.warning("The clock was set back during prune. The next prune removes the rest.")
                 break
             if free and path.stat().st_mtime_ns < oldest:
-                doom(path)
+                hide(path)
                 doomed += path.suffix == ""
     return doomed
 
@@ -195,7 +195,7 @@ def _doom_searches(registry: Registry, keep: int) -> int:
     gone = [path for path in old if not is_locked(path)]
     for path in gone:
         registry.record("prune", search=path.name)
-        doom(path)
+        hide(path)
     return len(gone)
 
 

@@ -13,7 +13,7 @@ from matinee.evaluate.metrics import estimate_mae, estimate_rmse, mae, rmse
 from matinee.evaluate.released_model import ReleasedModel
 from matinee.formats.manifests import DatasetManifest
 from matinee.formats.metrics import Intervals
-from matinee.monitor.judged_files import JudgedFiles, judged_files
+from matinee.monitor.file_rows import FileRows, file_rows
 from matinee.monitor.play_evaluation import PlayFileEvaluation, measure_plays
 from matinee.monitor.progressive import rated
 from matinee.registry import Registry
@@ -22,7 +22,7 @@ from matinee.store import Store, progress
 from matinee.store.database_address import place_of
 
 
-class FileEvaluation(JudgedFiles):
+class FileEvaluation(FileRows):
     """The champion on the ratings of some files."""
 
     rmse: float = Field(description="Root mean squared error.")
@@ -66,7 +66,7 @@ def evaluate_champion(
             f"{release.version} was trained on all {len(rows):,} rows of {', '.join(map(place_of, paths))}. "
             "Give newer rows, or test rows of its split."
         )
-    files = judged_files(release, fresh, read, seen=len(rows) - len(fresh))
+    files = file_rows(release, fresh, read, seen=len(rows) - len(fresh))
     if release.predicts:
         return _measure_ratings(champion, fresh, files)
     users, movies = fresh["user_id"].to_numpy(), fresh["movie_id"].to_numpy()
@@ -82,7 +82,7 @@ def _was_not_trained_on(champion: ReleasedModel, rows: pl.DataFrame) -> pl.Serie
     return pl.Series(~(known & champion.was_trained_on(users, movies, rows["rating"].to_numpy())))
 
 
-def _measure_ratings(champion: ReleasedModel, rows: pl.DataFrame, files: JudgedFiles) -> FileEvaluation:
+def _measure_ratings(champion: ReleasedModel, rows: pl.DataFrame, files: FileRows) -> FileEvaluation:
     release = champion.release
     users, movies = rows["user_id"].to_numpy(), rows["movie_id"].to_numpy()
     ratings = rows["rating"].to_numpy().astype(np.float64)

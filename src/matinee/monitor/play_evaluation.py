@@ -5,10 +5,10 @@ from pydantic import Field
 
 from matinee.errors import DataError
 from matinee.evaluate.metrics import DatedRatings
-from matinee.evaluate.preference import no_scores, score_after
-from matinee.evaluate.ranking import make_task, rank
+from matinee.evaluate.ranking import make_task, measure_orders
+from matinee.evaluate.user_scores import no_scores, score_after
 from matinee.formats.base import Format
-from matinee.monitor.judged_files import JudgedFiles
+from matinee.monitor.file_rows import FileRows
 from matinee.release import Release
 from matinee.release.arrays import Codes
 from matinee.release.item_catalog import ItemCatalog
@@ -28,7 +28,7 @@ class PlayFigures(Format):
     rows_of_unknown_movies: int = Field(description="Plays of movies that it does not know.")
 
 
-class PlayFileEvaluation(PlayFigures, JudgedFiles):
+class PlayFileEvaluation(PlayFigures, FileRows):
     """The lists of the champion on the plays of some files."""
 
 
@@ -59,8 +59,10 @@ def measure_plays(release: Release, users: Codes, movies: Codes) -> PlayFigures:
     task = make_task(seen, judged, relevant_from=1, most=_MOST_USERS, **sizes)
     listed = np.where(catalog.trained, np.float32(0), np.float32(-np.inf))
     score = score_after(seen, task, model, users=sizes["users"], scale=release.scale)
-    ours = rank(score, task, [listed], mrr=False)[0]
-    popular = rank(no_scores(sizes["movies"]), task, [catalog.train_rows.astype(np.float32)], mrr=False)[0]
+    ours = measure_orders(score, task, [listed], mrr=False)[0]
+    popular = measure_orders(
+        no_scores(sizes["movies"]), task, [catalog.train_rows.astype(np.float32)], mrr=False
+    )[0]
     figures = ours.figures()
     return PlayFigures(
         users=len(task.users),

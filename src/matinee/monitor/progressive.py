@@ -19,7 +19,7 @@ from matinee.formats.manifests import DatasetManifest
 from matinee.registry import Registry, now
 from matinee.release import Release, load
 from matinee.release.arrays import Codes, Doubles
-from matinee.release.coded import predict_codes
+from matinee.release.code_predictions import predict_codes
 from matinee.release.item_catalog import ItemCatalog
 from matinee.release.manifest import read_manifest
 from matinee.schemas.columns import polars_columns

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from matinee import evaluate, ingest, split, train
-from matinee.evaluate.compared_releases import find_compared
+from matinee.evaluate.champion_and_anchor import find_champion_and_anchor
 from matinee.evaluate.tested import Models, Tested
 from matinee.formats.decision import DecisionFile
 from matinee.pipeline.inheritance import inherit_split
@@ -125,7 +125,7 @@ def plan_evaluation(store: Store, split: Reference, models: Models, *, settings:
     Raises:
         ReleaseError: The champion's manifest cannot be read.
     """
-    champion, anchor = find_compared(store, models)
+    champion, anchor = find_champion_and_anchor(store, models)
     return evaluate.plan(store, models, split=split, champion=champion, anchor=anchor, settings=settings)
 
 

@@ -15,7 +15,7 @@ from matinee.formats.dataset import Profile
 from matinee.formats.decision import DecisionFile, RefitVerdict, Verdict
 from matinee.formats.manifests import CandidateManifest, DatasetManifest, SplitManifest
 from matinee.publish.card import write_card, write_examples
-from matinee.publish.notes import describe_fit, describe_split
+from matinee.publish.manifest_notes import describe_fit, describe_split
 from matinee.registry import now
 from matinee.release import SCHEMA_VERSION, TESTED, WEIGHTS, inspect, sha256
 from matinee.release.item_catalog import LEVELS, MOVIES, OFFSETS

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from matinee import evaluate
 from matinee.errors import ConfigError, StoreError
+from matinee.evaluate.champion_and_anchor import find_champion_and_anchor
 from matinee.evaluate.compared_model import ComparedModel
-from matinee.evaluate.compared_releases import find_compared
 from matinee.evaluate.refit import check_refit
 from matinee.evaluate.tested import Models, Tested
 from matinee.formats.decision import DecisionFile, by_hand
@@ -62,7 +62,7 @@ def publish(store: Store, tested: Tested, *, shipped: Models, settings: Settings
     while True:
         decision = read_as(store.path(evaluation) / DecisionFile.NAME, DecisionFile)
         with registry.lock():
-            champion, anchor = find_compared(store, tested.models)
+            champion, anchor = find_champion_and_anchor(store, tested.models)
             version = _published(registry, bundle.digest)
             as_judged = (_version(champion), _version(anchor)) == (decision.champion, decision.anchor)
             if as_judged or (version is not None and registry.champion() == version):
@@ -98,7 +98,7 @@ def find_publication(
     decision = read_as(store.path(tested.evaluation) / DecisionFile.NAME, DecisionFile)
     version = _published(registry, bundle.digest)
     if version is None or version != registry.champion():
-        champion, anchor = find_compared(store, tested.models)
+        champion, anchor = find_champion_and_anchor(store, tested.models)
         as_judged = (_version(champion), _version(anchor)) == (decision.champion, decision.anchor)
         if decision.promoted or not as_judged:
             return None

@@ -1,4 +1,4 @@
-"""Lists narrowed to a part of the catalogue: some ids, some years, or few movies of one franchise or year."""
+"""Lists narrowed to a part of the catalog: some ids, some years, or few movies of one franchise or year."""
 
 import re
 from collections import Counter

@@ -11,7 +11,7 @@ import numpy as np
 
 from matinee.errors import ConfigError
 from matinee.release.answers import Release
-from matinee.release.coded import predict_codes
+from matinee.release.code_predictions import predict_codes
 from matinee.release.idmap import IdMap
 from matinee.release.pair_lines import PairColumn
 from matinee.release.pair_rows import PairsFile

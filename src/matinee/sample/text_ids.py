@@ -1,4 +1,4 @@
-"""Text ids of a sample, of the kinds that systems have: UUIDs, catalogue numbers, numbers with leading zeros.
+"""Text ids of a sample, of the kinds that systems have: UUIDs, catalog numbers, numbers with leading zeros.
 
 Each is a function of the number that a sample of the same seed has with integer ids.
 """
@@ -29,7 +29,7 @@ def text_of_user(number: int) -> str:
 
 @cache
 def text_of_movie(number: int) -> str:
-    """The text id of a movie, such as tt0000012; every tenth is a number of another catalogue."""
+    """The text id of a movie, such as tt0000012; every tenth is a number of another catalog."""
     return f"B{number:09}" if number % 10 == 0 else f"tt{number:07}"
 
 

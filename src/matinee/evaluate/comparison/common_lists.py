@@ -1,4 +1,4 @@
-"""The lists of several models for the same users, from the same rows and the same catalogue."""
+"""The lists of several models for the same users, from the same rows and the same catalog."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.evaluate.compared_lists import RankedModel
 from matinee.evaluate.comparison.common_rows import SharedTestRows
 from matinee.evaluate.comparison.subjects import Subject
-from matinee.evaluate.preference import score_after
-from matinee.evaluate.ranking import ListMetrics, Task, make_task, rank
+from matinee.evaluate.paired_lists import RankedModel
+from matinee.evaluate.ranking import ListMetrics, Task, make_task, measure_orders
+from matinee.evaluate.user_scores import score_after
 from matinee.release.arrays import Codes, Scores
 from matinee.release.idmap import IdMap
 from matinee.release.liking import liked_from
@@ -59,7 +59,7 @@ def measure_lists(rows: SharedTestRows, subjects: Sequence[Subject]) -> list[Mea
     found = []
     for model, scale in known:
         scores = score_after(rows.fitted, task, model, users=rows.users.height, scale=scale)
-        measured = rank(scores, task, [offset], mrr=False)[0]
+        measured = measure_orders(scores, task, [offset], mrr=False)[0]
         found.append(MeasuredLists(measured.ndcgs, _recalls(measured, task), measured.lists))
     return found
 

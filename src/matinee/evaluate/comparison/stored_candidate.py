@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from matinee.evaluate.compared_lists import RankedModel
+from matinee.evaluate.paired_lists import RankedModel
 from matinee.formats.manifests import (
     CandidateManifest,
     DatasetManifest,

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
-from matinee.evaluate.compared_lists import RankedModel
 from matinee.evaluate.comparison.costs import own_figures, read_cost
 from matinee.evaluate.comparison.stored_candidate import StoredCandidate
+from matinee.evaluate.paired_lists import RankedModel
 from matinee.evaluate.released_model import ReleasedModel
 from matinee.formats.comparison import ComparedModelNote
 from matinee.formats.manifests import CandidateManifest, EvaluationManifest, WrittenSettings

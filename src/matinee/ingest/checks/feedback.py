@@ -6,7 +6,7 @@ from typing import Final
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.formats.manifests import Feedback
-from matinee.store.held_kinds import feedback_of
+from matinee.store.row_kinds import feedback_of
 
 _READS: Final = {"explicit": "ratings", "implicit": "plays"}
 

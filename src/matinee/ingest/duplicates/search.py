@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from matinee.errors import DataError
 from matinee.ingest import column_kernel as kernel
-from matinee.ingest.partitions.clocks import read_clocks
 from matinee.ingest.partitions.partition import Partition
+from matinee.ingest.partitions.times_of_day import read_times
 from matinee.schemas.columns import polars_columns
 from matinee.schemas.names import SIDES
 from matinee.schemas.ratings import Ratings
@@ -132,7 +132,7 @@ def _candidates(partitions: Sequence[Partition], repeated: Keys, round_: int, ro
 def _with_clocks(candidates: pl.DataFrame, partitions: Sequence[Partition]) -> pl.DataFrame:
     """The candidates with their times of day; they are in the order of partitions and rows."""
     clocks = [
-        read_clocks(partitions[number].folder, rows["row"].to_numpy())
+        read_times(partitions[number].folder, rows["row"].to_numpy())
         for (number,), rows in candidates.group_by("partition", maintain_order=True)
     ]
     if not any(each.any() for each in clocks):

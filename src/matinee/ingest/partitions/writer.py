@@ -22,7 +22,6 @@ from matinee.errors.text import shown
 from matinee.formats.base import Number
 from matinee.formats.manifests import PartitionManifest
 from matinee.ingest.checks.schema import check_rows
-from matinee.ingest.partitions.clocks import ClockWriter
 from matinee.ingest.partitions.erasure import blank_text, forget_rows
 from matinee.ingest.partitions.file_tally import FileTally, open_order
 from matinee.ingest.partitions.id_counts import IdCounts, to_ids
@@ -34,6 +33,7 @@ from matinee.ingest.partitions.origins import (
     origin_runs,
     reject_rows,
 )
+from matinee.ingest.partitions.times_of_day import TimeWriter
 from matinee.ingest.rating_counts import (
     RatingCounts,
     add_counts,
@@ -46,8 +46,8 @@ from matinee.ingest.rating_scale import bounds_of, step_of
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.blocks import read_blocks
 from matinee.ingest.reading.columns import KINDS
-from matinee.ingest.reading.in_order import parse_in_order
 from matinee.ingest.reading.members import translate_parser_errors
+from matinee.ingest.reading.parallel_parsing import parse_in_order
 from matinee.ingest.reading.parser import ParsedBlock
 from matinee.ingest.reading.sources import Source
 from matinee.ingest.reading.text_table import NumberedTexts
@@ -160,7 +160,7 @@ class PartitionWriter:
         self._movie = kernel.NO_MOVIE
         self._files: dict[str, FileTally] = {}
         self._left_out: dict[str, list[str]] = {}
-        self._clocks = ClockWriter(folder)
+        self._clocks = TimeWriter(folder)
         self._codes: Counter[str] = Counter()
         self._values_read: RatingCounts = Counter()
         self._values: RatingCounts = Counter()

@@ -8,7 +8,7 @@ from typing import Final
 from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.ingest.reading.dialect import Dialect
-from matinee.ingest.reading.other_kinds import kind_by_content, kind_by_name
+from matinee.ingest.reading.other_files import kind_by_content, kind_by_name
 from matinee.ingest.reading.recognition import recognize
 from matinee.settings.ingest import IngestSettings
 

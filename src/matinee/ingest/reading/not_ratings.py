@@ -7,7 +7,7 @@ from typing import Final
 from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.ingest.reading.columns import given_columns
-from matinee.ingest.reading.other_kinds import PAIRS, are_titles, is_export_of_one_person, kind_by_header
+from matinee.ingest.reading.other_files import PAIRS, are_titles, is_export_of_one_person, kind_by_header
 from matinee.ingest.reading.other_layouts import explain_layout, is_day
 from matinee.ingest.reading.plays import EXPECTED, NEEDED
 from matinee.ingest.reading.rows import bare, is_number

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.blocks import Block, Span, read_only
-from matinee.ingest.reading.joined import find_headers, find_headers_of_texts
+from matinee.ingest.reading.inner_headers import find_headers, find_headers_of_texts
 from matinee.ingest.reading.text_table import NumberedTexts, TextTable, code_rows
 from matinee.schemas.columns import arrow_fields
 from matinee.schemas.ratings import Ratings

@@ -44,7 +44,7 @@ from matinee.ingest.reading.rows import (
     looks_like_ratings,
     split_row,
 )
-from matinee.ingest.reading.unnamed import (
+from matinee.ingest.reading.unnamed_columns import (
     grouped_rating,
     has_row_numbers,
     is_numbering,

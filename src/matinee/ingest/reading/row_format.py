@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.prelude import Prelude
 from matinee.ingest.reading.rows import BLANKS, DELIMITERS, Way, are_most, is_wrapped, split_row
-from matinee.ingest.reading.unnamed import lacks_a_name
+from matinee.ingest.reading.unnamed_columns import lacks_a_name
 from matinee.settings.ingest import IngestSettings
 
 _NAMES: Final = {"\t": "tabs"}

@@ -12,7 +12,7 @@ from typing import Final
 from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.ingest.reading.rows import are_most, bare, is_number, looks_like_ratings, split_fields
-from matinee.ingest.reading.unnamed import lacks_a_name
+from matinee.ingest.reading.unnamed_columns import lacks_a_name
 from matinee.ingest.titles.fields import Writing, find_writing, is_enclosed, is_quoted, split_quoted, unquote
 from matinee.schemas.headers import ALIASES, TITLE_ALIASES, plain_name
 from matinee.schemas.integers import parse_int64

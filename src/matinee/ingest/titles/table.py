@@ -15,7 +15,7 @@ from matinee.ingest.checks.schema import check_frame, validated
 from matinee.ingest.partitions.id_texts import NO_TEXTS, merge_texts
 from matinee.ingest.reading.members import open_members, translate_parser_errors
 from matinee.ingest.reading.sources import Source
-from matinee.ingest.reading.unnamed import refuse_float_ids
+from matinee.ingest.reading.unnamed_columns import refuse_float_ids
 from matinee.ingest.titles.fields import is_canonical_id, read_movie_id, read_year
 from matinee.ingest.titles.joined_lines import first_open, split_lines
 from matinee.ingest.titles.layout import Layout, recognize_titles

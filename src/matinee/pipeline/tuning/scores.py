@@ -12,8 +12,8 @@ from safetensors.numpy import load_file
 from matinee.errors import DataError
 from matinee.evaluate.inputs import read_fitted
 from matinee.evaluate.metrics import DatedRatings, clustered_error, rmse, rmse_influence
-from matinee.evaluate.preference import score_after
-from matinee.evaluate.ranking import make_task, rank
+from matinee.evaluate.ranking import make_task, measure_orders
+from matinee.evaluate.user_scores import score_after
 from matinee.formats.history import History
 from matinee.formats.manifests import CandidateManifest, RankingManifest
 from matinee.formats.tuning import Goal, ScoreDifference
@@ -180,7 +180,7 @@ def user_lists(
     model = load_model(store.path(ranking) / RANKING)
     scores = score_after(fitted, task, model, users=users, scale=(low, high))
     known = np.where(count_codes(fitted.movies, movies) > 0, np.float32(0), np.float32(-np.inf))
-    return UserLists(task.users, rank(scores, task, [known], mrr=False)[0].ndcgs)
+    return UserLists(task.users, measure_orders(scores, task, [known], mrr=False)[0].ndcgs)
 
 
 def compare_errors(ours: list[RowErrors], theirs: list[RowErrors]) -> ScoreDifference:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.evaluate.compared_lists import ListRows, PairedLists, RankedModel, compare_lists
 from matinee.evaluate.compared_model import ComparedModel
 from matinee.evaluate.metrics import DatedRatings
+from matinee.evaluate.paired_lists import ListRows, PairedLists, RankedModel, pair_lists
 
 
 @dataclass(frozen=True)
@@ -45,4 +45,4 @@ class CandidateLists:
             relevant_from=self.relevant_from,
             most_users=self.most_users,
         )
-        return compare_lists(self.model, theirs, rows)
+        return pair_lists(self.model, theirs, rows)

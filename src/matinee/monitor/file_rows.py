@@ -8,7 +8,7 @@ from matinee.formats.manifests import DatasetManifest
 from matinee.release import Release
 
 
-class JudgedFiles(Format):
+class FileRows(Format):
     """The rows of some files, as they were read and used to judge the champion."""
 
     release: str = Field(description="The champion.")
@@ -21,7 +21,7 @@ class JudgedFiles(Format):
     warnings: list[str] = Field(description="Warnings, in sentences.")
 
 
-def judged_files(release: Release, rows: pl.DataFrame, read: DatasetManifest, *, seen: int) -> JudgedFiles:
+def file_rows(release: Release, rows: pl.DataFrame, read: DatasetManifest, *, seen: int) -> FileRows:
     """Describe the rows that a release is judged by.
 
     Args:
@@ -33,7 +33,7 @@ def judged_files(release: Release, rows: pl.DataFrame, read: DatasetManifest, *,
     Returns:
         The counts, rejects and warnings.
     """
-    return JudgedFiles(
+    return FileRows(
         release=release.version,
         rows=len(rows),
         rows_seen=seen,

@@ -10,14 +10,14 @@ from matinee.release.manifest import ReleaseManifest, read_manifest
 from matinee.store import Store
 
 
-class ComparedReleases(NamedTuple):
+class ChampionAndAnchor(NamedTuple):
     """The releases that a candidate is compared with, each None before there is one."""
 
     champion: ComparedModel | None
     anchor: ComparedModel | None
 
 
-def find_compared(store: Store, models: Models) -> ComparedReleases:
+def find_champion_and_anchor(store: Store, models: Models) -> ChampionAndAnchor:
     """The champion and the anchor.
 
     A candidate that already is the champion, with its ranking model, is compared with the releases that it was compared
@@ -33,7 +33,7 @@ def find_compared(store: Store, models: Models) -> ComparedReleases:
     registry = Registry.open(store.root)
     own = _own_release(registry, models)
     versions = (own.judged_against, own.judged_anchor) if own else (registry.champion(), registry.anchor())
-    return ComparedReleases(*(_as_compared_model(store, version) for version in versions))
+    return ChampionAndAnchor(*(_as_compared_model(store, version) for version in versions))
 
 
 def _own_release(registry: Registry, models: Models) -> ReleaseManifest | None:

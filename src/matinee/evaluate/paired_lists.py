@@ -1,7 +1,7 @@
 """The lists of a candidate and of the champion, measured on the same users: what the gate's rule `lists` goes by.
 
 A ranking model knows a user by the sum over what the user rated, so either model can rank for any user. Both get the
-same users, the same rows of them, and the same catalogue: the movies that both were fitted on.
+same users, the same rows of them, and the same catalog: the movies that both were fitted on.
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from matinee.evaluate.metrics import DatedRatings, Estimate
-from matinee.evaluate.preference import score_after
-from matinee.evaluate.ranking import Task, make_task, mean_and_error, rank
+from matinee.evaluate.ranking import Task, make_task, mean_and_error, measure_orders
+from matinee.evaluate.user_scores import score_after
 from matinee.release.arrays import Scores
 from matinee.release.idmap import IdMap
 from matinee.release.ranking_model import RankingModel
@@ -68,7 +68,7 @@ class ListRows:
     most_users: int
 
 
-def compare_lists(candidate: RankedModel, champion: RankedModel, rows: ListRows) -> PairedLists:
+def pair_lists(candidate: RankedModel, champion: RankedModel, rows: ListRows) -> PairedLists:
     """Measure both models' lists on users who liked a judged movie that both models know."""
     theirs = _by_ids(champion, candidate.movie_ids)
     both = (candidate.model.popularity > 0) & (theirs.popularity > 0)
@@ -77,7 +77,7 @@ def compare_lists(candidate: RankedModel, champion: RankedModel, rows: ListRows)
 
     def measure(model: RankingModel, scale: tuple[float, float]) -> npt.NDArray[np.float64]:
         scores = score_after(rows.seen, task, model, users=rows.users, scale=scale)
-        return rank(scores, task, [offset], mrr=False)[0].ndcgs
+        return measure_orders(scores, task, [offset], mrr=False)[0].ndcgs
 
     return PairedLists(measure(candidate.model, candidate.scale), measure(theirs, champion.scale))
 

@@ -39,7 +39,7 @@ class _CancellableWork(Work):
 
 
 @contextlib.contextmanager
-def meanwhile(work: Callable[[], R]) -> Iterator[Callable[[], R]]:
+def in_background(work: Callable[[], R]) -> Iterator[Callable[[], R]]:
     """Do a second piece of work during the block.
 
     Args:
@@ -50,7 +50,7 @@ def meanwhile(work: Callable[[], R]) -> Iterator[Callable[[], R]]:
         A function that waits for the work and returns its result, or raises its error.
 
     Examples:
-        >>> with meanwhile(lambda: 6 * 7) as answer:
+        >>> with in_background(lambda: 6 * 7) as answer:
         ...     print("asking")
         ...     answer()
         asking

@@ -5,13 +5,13 @@ import threading
 import pytest
 
 from matinee.store import progress
-from matinee.store.meanwhile import AbandonedError, meanwhile
+from matinee.store.background import AbandonedError, in_background
 
 
 def test_the_result_and_the_error_of_the_work_arrive() -> None:
-    with meanwhile(lambda: threading.current_thread() is threading.main_thread()) as is_here:
+    with in_background(lambda: threading.current_thread() is threading.main_thread()) as is_here:
         assert not is_here()
-    with meanwhile(lambda: 1 // 0) as fails, pytest.raises(ZeroDivisionError):
+    with in_background(lambda: 1 // 0) as fails, pytest.raises(ZeroDivisionError):
         fails()
 
 
@@ -26,7 +26,7 @@ def test_abandoned_work_ends_where_it_reports() -> None:
             ended.append(type(error))
             raise
 
-    with pytest.raises(KeyboardInterrupt), meanwhile(work):
+    with pytest.raises(KeyboardInterrupt), in_background(work):
         raise KeyboardInterrupt
     assert ended == [AbandonedError]
 
@@ -34,6 +34,6 @@ def test_abandoned_work_ends_where_it_reports() -> None:
 def test_the_work_is_not_shown() -> None:
     with progress.watched(progress.Work()) as shown:
         progress.begin("drawing plots")
-        with meanwhile(lambda: progress.begin("something else")) as done:
+        with in_background(lambda: progress.begin("something else")) as done:
             done()
         assert shown.now().what == "drawing plots"

@@ -7,7 +7,7 @@ from typing import Final
 from matinee.errors import ConfigError, DataError
 from matinee.errors.text import shown
 from matinee.ingest.reading.members import read_heads
-from matinee.ingest.reading.other_kinds import kind_by_content
+from matinee.ingest.reading.other_files import kind_by_content
 from matinee.ingest.reading.sources import Source, source_of
 from matinee.settings.ingest import IngestSettings
 from matinee.store.paths import PATH_LENGTH

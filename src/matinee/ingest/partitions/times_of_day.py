@@ -9,16 +9,16 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 Clocks = NDArray[np.int32]  # milliseconds of the day
-CLOCKS: Final = "times.parquet"
+TIMES_FILE: Final = "times.parquet"
 _SCHEMA: Final = pa.schema([pa.field("milliseconds", pa.int32(), nullable=False)])
 _ROWS_AT_ONCE: Final = 1 << 20
 
 
-class ClockWriter:
+class TimeWriter:
     """Writes the times of a partition, from the first row that has one."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / CLOCKS
+        self._path = folder / TIMES_FILE
         self._writer: pq.ParquetWriter | None = None
 
     def write(self, clocks: Clocks, *, before: int) -> None:
@@ -41,13 +41,13 @@ class ClockWriter:
             self._writer.close()
 
 
-def read_clocks(folder: Path, rows: NDArray[np.int64]) -> Clocks:
+def read_times(folder: Path, rows: NDArray[np.int64]) -> Clocks:
     """The times of some rows of a partition, which are in ascending order; 0 for a row without one."""
     found = np.zeros(len(rows), np.int32)
-    if not len(rows) or not (folder / CLOCKS).exists():
+    if not len(rows) or not (folder / TIMES_FILE).exists():
         return found
     first = 0
-    with pq.ParquetFile(folder / CLOCKS) as file:
+    with pq.ParquetFile(folder / TIMES_FILE) as file:
         for batch in file.iter_batches(_ROWS_AT_ONCE):
             begin, end = np.searchsorted(rows, [first, first + batch.num_rows])
             if begin < end:

@@ -10,7 +10,7 @@ from matinee.store.entries import entries_of
 from matinee.store.folders import bytes_in, remove_tree, rename_within
 from matinee.store.locks import lock
 
-DOOMED = ".pruned"
+HIDDEN = ".pruned"
 
 log = logging.getLogger(__name__)
 
@@ -35,14 +35,14 @@ def try_lock(path: Path) -> Iterator[bool]:
         os.close(handle)
 
 
-def doom(path: Path) -> None:
+def hide(path: Path) -> None:
     """Rename a folder so that no other process finds it."""
-    target = path.with_name(f"{path.name}{DOOMED}")
+    target = path.with_name(f"{path.name}{HIDDEN}")
     remove_tree(target, ignore_errors=True)
     rename_within(path, target.name)
 
 
-def delete_doomed(root: Path, kinds: Iterable[str]) -> int:
+def delete_hidden(root: Path, kinds: Iterable[str]) -> int:
     """Delete the renamed folders, also those of a killed prune; returns the number of bytes.
 
     A folder that can't be deleted, as one of another user, is named in a warning.
@@ -50,7 +50,7 @@ def delete_doomed(root: Path, kinds: Iterable[str]) -> int:
     total = 0
     for kind in kinds:
         for path in entries_of(root, kind):
-            if path.suffix != DOOMED:
+            if path.suffix != HIDDEN:
                 continue
             size = bytes_in(path)
             try:

@@ -18,7 +18,7 @@ _DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
-class KeptSettings:
+class TunedSettings:
     """The settings of a deployment, with those that an earlier search has found.
 
     Attributes:

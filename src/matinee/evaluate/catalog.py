@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from matinee.evaluate.metrics import DatedRatings, count_clusters
 from matinee.evaluate.pairwise_accuracy import share_in_order
-from matinee.evaluate.preference import no_scores, score_after
-from matinee.evaluate.ranking import TOP, Scorer, Task, make_task, rank
+from matinee.evaluate.ranking import TOP, Scorer, Task, make_task, measure_orders
 from matinee.evaluate.recent import order_by_recent
 from matinee.evaluate.shown_movies import describe_lists
+from matinee.evaluate.user_scores import no_scores, score_after
 from matinee.formats.metrics import PairOrders, Ranking, RankingFigures
 from matinee.release import scoring as forward
 from matinee.release.arrays import Doubles, Scores
@@ -54,7 +54,7 @@ class NamedWeights:
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class Catalog:
     """The movies that a model ranks; `train_rows` and `liked_rows` are by movie code."""
 
     rating_model: NamedWeights | None  # None where there are plays alone
@@ -81,7 +81,7 @@ class Catalogue:
 
 
 def measure_ranking(
-    catalogue: Catalogue,
+    catalog: Catalog,
     model: RankingModel,
     seen: DatedRatings,
     test: DatedRatings,
@@ -89,10 +89,10 @@ def measure_ranking(
     users: int,
     recent: NDArray[np.int64] | None = None,
 ) -> Ranking:
-    """Measure lists over the catalogue: by the ranking model, by expected rating, and by popularity, also of late.
+    """Measure lists over the catalog: by the ranking model, by expected rating, and by popularity, also of late.
 
     Args:
-        catalogue: The movies, and the rating model.
+        catalog: The movies, and the rating model.
         model: The ranking model.
         seen: Rows that the lists leave out.
         test: Rows that the lists are compared with.
@@ -105,28 +105,28 @@ def measure_ranking(
     task = make_task(
         seen,
         test,
-        relevant_from=catalogue.relevant_from,
-        users=catalogue.users,
-        movies=len(catalogue.train_rows),
-        most=catalogue.most_users(users),
+        relevant_from=catalog.relevant_from,
+        users=catalog.users,
+        movies=len(catalog.train_rows),
+        most=catalog.most_users(users),
     )
-    lists = _Lists(catalogue, model, task)
-    liked = test.ratings >= catalogue.relevant_from
-    rated = catalogue.rating_model
+    lists = _Lists(catalog, model, task)
+    liked = test.ratings >= catalog.relevant_from
+    rated = catalog.rating_model
     return Ranking(
         says=SAYS if rated else PLAYS_SAY,
-        relevant_from=catalogue.relevant_from,
+        relevant_from=catalog.relevant_from,
         top=TOP,
-        catalogue=len(catalogue.train_rows),
+        catalogue=len(catalog.train_rows),
         users=len(task.users),
         users_with_relevant_rows=count_clusters(test.users[liked]),
-        popularity_weight=POPULARITY_WEIGHT * (catalogue.scale[1] - catalogue.scale[0]) / 4,
+        popularity_weight=POPULARITY_WEIGHT * (catalog.scale[1] - catalog.scale[0]) / 4,
         recommend=lists.by_preference(seen),
         expected_rating=lists.by_rating(rated) if rated else None,
-        popularity=lists.by_offset(catalogue.train_rows.astype(np.float32)),
+        popularity=lists.by_offset(catalog.train_rows.astype(np.float32)),
         recent_popularity=None
         if recent is None
-        else lists.by_offset(order_by_recent(recent, catalogue.train_rows)),
+        else lists.by_offset(order_by_recent(recent, catalog.train_rows)),
     )
 
 
@@ -134,14 +134,14 @@ def measure_ranking(
 class _Lists:
     """Figures of lists for the users of a task, by what the lists are ordered by."""
 
-    catalogue: Catalogue
+    catalog: Catalog
     model: RankingModel
     task: Task
 
     def by_preference(self, seen: DatedRatings) -> RankingFigures:
-        rows, users = self.catalogue.train_rows, self.catalogue.users
+        rows, users = self.catalog.train_rows, self.catalog.users
         trained = np.where(rows > 0, np.float32(0), np.float32(-np.inf))
-        score = score_after(seen, self.task, self.model, users=users, scale=self.catalogue.scale)
+        score = score_after(seen, self.task, self.model, users=users, scale=self.catalog.scale)
         return self._measure(score, trained)
 
     def by_rating(self, rated: NamedWeights) -> RankingFigures:
@@ -152,18 +152,16 @@ class _Lists:
         return self._measure(no_scores(self.task.movies), offset)
 
     def _measure(self, score: Scorer, offset: Scores) -> RankingFigures:
-        (found,) = rank(score, self.task, [offset], deeper=_LONGER)
+        (found,) = measure_orders(score, self.task, [offset], deeper=_LONGER)
         # What a liked movie adds to a user: its cosines follow co-liking (docs/notes.md), those of `decode` do not.
         vectors = self.model.encode_rated + self.model.encode_liked
-        shown = describe_lists(found.lists, train_rows=self.catalogue.train_rows, vectors=vectors)
+        shown = describe_lists(found.lists, train_rows=self.catalog.train_rows, vectors=vectors)
         return found.figures().model_copy(update={"shown": shown})
 
 
-def measure_order(
-    catalogue: Catalogue, test: DatedRatings, candidate: Doubles, bias_only: Doubles
-) -> PairOrders:
+def measure_order(catalog: Catalog, test: DatedRatings, candidate: Doubles, bias_only: Doubles) -> PairOrders:
     """The share of a user's test pairs in the right order, for the model, bias-only and popularity."""
-    by_count = catalogue.train_rows[test.movies].astype(np.float64)
+    by_count = catalog.train_rows[test.movies].astype(np.float64)
     scores = [test.ratings + candidate, test.ratings + bias_only, by_count]
     ours, theirs, popular = share_in_order(test.users, test.ratings, scores)
     return PairOrders(candidate=ours, bias_only=theirs, popularity=popular)

@@ -17,7 +17,7 @@ _NEEDS_USERS = {"partitions": "user_id.parquet", "encodings": "users.parquet", "
 _WORD = re.compile(rb'"(\w+)"')
 
 
-def names_user(folder: Path, user: ErasedUser) -> bool:
+def has_user(folder: Path, user: ErasedUser) -> bool:
     """Whether the folder of a step has the user in its own tables. A damaged folder counts as having it.
 
     Raises OSError if an existing file can't be read.

@@ -18,7 +18,7 @@ from matinee.store import Store
 from matinee.store.files import write_json
 from matinee.store.remote import MARK, Remote, local_store, names_remote, objects, remote_of
 from matinee.store.remote.address import parse_address
-from matinee.store.remote.objects import Found, Objects
+from matinee.store.remote.objects import ListedObject, Objects
 
 
 @contextmanager
@@ -152,7 +152,7 @@ def test_of_two_processes_that_make_a_store_at_once_neither_is_refused(
     other.objects.put("clock/0.json", b"{}")  # by one that looks what the server can do
     look = Objects.list
 
-    def late(self: Objects, prefix: str, *, after: str | None = None) -> list[Found]:
+    def late(self: Objects, prefix: str, *, after: str | None = None) -> list[ListedObject]:
         if self is not other.objects and prefix == "":
             other.open(create=True)  # between two looks
         return look(self, prefix, after=after)

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from matinee.containers.encoding import decode_line
 from matinee.containers.json_table import plain_csv, plain_types
-from matinee.containers.limits import Meter, Metered
+from matinee.containers.limits import Meter, MeteredStream
 from matinee.containers.member import HEAD_BYTES, Member, TextPieces, begin
 from matinee.errors import DataError
 from matinee.errors.text import shown
@@ -38,7 +38,7 @@ def json_as_csv(member: Member, meter: Meter, label: str) -> Member:
     whole = found or len(member.head) < HEAD_BYTES
     if not first.startswith(b"{") or (whole and not isinstance(_object(first), dict)):
         return member
-    texts = Metered(TextPieces(_Writer(member, meter, label).write()), meter)
+    texts = MeteredStream(TextPieces(_Writer(member, meter, label).write()), meter)
     return begin(member.name, texts, in_archive=member.in_archive, line_shift=-1)
 
 

@@ -99,7 +99,7 @@ class Meter:
             )
 
 
-class Metered:
+class MeteredStream:
     """A decompressing stream that counts the bytes it returns."""
 
     def __init__(self, stream: Stream, meter: Meter) -> None:

@@ -14,7 +14,7 @@ from matinee.containers import arrow_file, tar, zip_archive
 from matinee.containers.decompression import Unpacked, spooled, start_bz2, start_xz
 from matinee.containers.encoding import as_utf8
 from matinee.containers.json_lines import json_as_csv
-from matinee.containers.limits import Meter, Metered
+from matinee.containers.limits import Meter, MeteredStream
 from matinee.containers.member import AsFile, Member, Stream, begin
 from matinee.containers.tables import PARQUET_MAGIC, arrow_text, parquet_text
 from matinee.containers.typed_header import without_types
@@ -52,7 +52,7 @@ def _unpack(
     head = member.head
     if packed := _decompressed(member):
         meter.enter(depth)
-        inner = begin(member.name, Metered(packed, meter), in_archive=member.in_archive)
+        inner = begin(member.name, MeteredStream(packed, meter), in_archive=member.in_archive)
         yield from _unpack(inner, meter, constants, depth=depth + 1)
     elif head[tar.MAGIC_AT :].startswith(tar.MAGIC):
         meter.enter(depth)
@@ -62,10 +62,10 @@ def _unpack(
         meter.enter(depth)
         with _seekable(member, whole) as file:
             for each in zip_archive.read_zip(file, meter):
-                yield from _enter(each.name, Metered(each, meter), meter, depth)
+                yield from _enter(each.name, MeteredStream(each, meter), meter, depth)
     elif text_of := next((make for magic, make in _TABLES.items() if head.startswith(magic)), None):
         with _seekable(member, whole) as file:
-            text = Metered(text_of(file, meter, constants), meter)
+            text = MeteredStream(text_of(file, meter, constants), meter)
             yield begin(member.name, text, in_archive=member.in_archive)
     else:
         label = _label(member, meter)

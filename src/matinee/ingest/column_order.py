@@ -246,7 +246,7 @@ class _Headless:
         body = self.head[self.dialect.skip_bytes :]
         lines = body[: body.rfind(bytes([self.dialect.line_end])) + 1].split(bytes([self.dialect.line_end]))
         return [
-            split_row(decode_line(line).rstrip("\r"), *self.dialect.way) for line in lines if line.strip()
+            split_row(decode_line(line).rstrip("\r"), *self.dialect.form) for line in lines if line.strip()
         ]
 
     def _begin(self) -> str:

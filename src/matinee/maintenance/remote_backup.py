@@ -13,7 +13,7 @@ from matinee.errors import ConfigError, StoreError
 from matinee.maintenance.copies import FOLDERS, RELEASES, Copied, digests_in, lost_searches
 from matinee.maintenance.root_files import RENEWED, UPKEEP, check_erased
 from matinee.maintenance.uploads import (
-    Line,
+    LogLine,
     add_entries,
     lacking,
     lines_of,
@@ -73,7 +73,7 @@ def mirror_store(root: Path, remote: Remote) -> Copied:
     return copied
 
 
-def _check_target(remote: Remote, lines: list[Line], root: Path) -> None:
+def _check_target(remote: Remote, lines: list[LogLine], root: Path) -> None:
     """Raise ConfigError if the prefix is not empty and not a backup of this store."""
     check_restored(remote.objects)
     there = lines_of(remote)

@@ -11,7 +11,7 @@ from pathlib import Path
 from matinee.errors import ConfigError, StoreError
 from matinee.maintenance.copies import FOLDERS, RELEASES, Copied
 from matinee.maintenance.uploads import (
-    Line,
+    LogLine,
     add_entries,
     lacking,
     lines_of,
@@ -96,7 +96,7 @@ def _check_whole(remote: Remote) -> None:
         )
 
 
-def _check_unused(remote: Remote, lines: list[Line]) -> None:
+def _check_unused(remote: Remote, lines: list[LogLine]) -> None:
     """Raise ConfigError if the store there is in use. What a copy that was killed has written is the same."""
     if remote.objects.exists(UNFINISHED):
         raise ConfigError(

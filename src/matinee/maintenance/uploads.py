@@ -28,20 +28,20 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Line:
+class LogLine:
     """An entry of a log, as an object store has it."""
 
     data: bytes
     is_move: bool
 
 
-def log_of(source: Path) -> tuple[list[Line], str | None]:
+def log_of(source: Path) -> tuple[list[LogLine], str | None]:
     """The entries of a log without changes that did not take place, because there each entry counts; the champion."""
     champion = Registry(source).champion()
     entries = ChangeLog(source).entries()
     moves = confirmed(entries, champion)
     return [
-        Line(entry.model_dump_json(exclude_unset=True).encode(), entry.is_move)
+        LogLine(entry.model_dump_json(exclude_unset=True).encode(), entry.is_move)
         for entry in entries
         if not entry.is_move or entry in moves
     ], champion
@@ -52,7 +52,7 @@ def lines_of(remote: Remote) -> list[bytes]:
     return (remote.root / LOG).read_bytes().splitlines() if remote.log.refresh() else []
 
 
-def lacking(there: list[bytes], lines: list[Line]) -> list[Line] | None:
+def lacking(there: list[bytes], lines: list[LogLine]) -> list[LogLine] | None:
     """The entries that a copy of a log lacks at its end; None if it is no copy.
 
     Entries of `prune` and `forget` that only the copy has do not matter: they were run on the copy. Nor do entries that
@@ -103,7 +103,7 @@ def upload_files(remote: Remote, source: Path, copied: Copied) -> set[str]:
     return {*files, *damaged, *paths}
 
 
-def add_entries(remote: Remote, lines: list[Line]) -> None:
+def add_entries(remote: Remote, lines: list[LogLine]) -> None:
     """Add the entries of a log that the one there lacks at its end; the last one decides who is the champion."""
     for line in lacking(lines_of(remote), lines) or ():
         remote.record(line.data, moves=line.is_move)

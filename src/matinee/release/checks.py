@@ -174,7 +174,7 @@ def make_id_map(table: Mapping[str, pa.ChunkedArray], axis: str) -> IdMap:
 
 
 @dataclass
-class Passing:
+class ArraySummary:
     """What is seen of an array whose blocks pass by."""
 
     high: int = -1  # the greatest value, taken as unsigned: a negative one is greater than all
@@ -198,7 +198,7 @@ class Passing:
             self.last = int(block[-1])
 
 
-def check_offsets(offsets: NDArray[np.int64], passed: Passing, *, users: int, rows: int) -> None:
+def check_offsets(offsets: NDArray[np.int64], passed: ArraySummary, *, users: int, rows: int) -> None:
     """That the lists of so many users divide so many rows."""
     if len(offsets) != users + 1:
         raise ValueError(f"it has {len(offsets):,} values; expected {users + 1:,}, one more than users")
@@ -206,13 +206,13 @@ def check_offsets(offsets: NDArray[np.int64], passed: Passing, *, users: int, ro
         raise ValueError(f"it does not ascend from 0 to {rows:,}, the rows that users have seen")
 
 
-def check_codes(passed: Passing, *, movies: int) -> None:
+def check_codes(passed: ArraySummary, *, movies: int) -> None:
     """That codes of movies are those of movies that there are."""
     if passed.high >= movies:
         raise ValueError(f"it has a code that none of the {movies:,} movies has")
 
 
-def check_levels(passed: Passing, *, rows: int, expected: int) -> None:
+def check_levels(passed: ArraySummary, *, rows: int, expected: int) -> None:
     """That each of so many rows has a rating level that there is."""
     if rows != expected or passed.high > STEPS:
         raise ValueError(f"it has {rows:,} levels up to {passed.high}; expected {expected:,} up to {STEPS}")

@@ -31,7 +31,7 @@ from matinee.release.manifest import (
     read_manifest_bytes,
 )
 from matinee.release.signature import check_signature
-from matinee.release.weights import HEADER_LIMIT, Place, parse_header, widen
+from matinee.release.weights import HEADER_LIMIT, StoredTable, parse_header, widen
 from matinee.store.documents import MANIFEST, describe
 
 _BLOCK: Final = 1 << 22
@@ -92,7 +92,9 @@ class ReleaseFiles:
             self._compare(name, hashlib.sha256(data).hexdigest())
             return data
 
-    def read_tables(self, name: str, *, accept: Callable[[list[Place]], Any]) -> dict[str, NDArray[Any]]:
+    def read_tables(
+        self, name: str, *, accept: Callable[[list[StoredTable]], Any]
+    ) -> dict[str, NDArray[Any]]:
         """The tables of a weights file; `accept` checks their types and shapes before any table is read.
 
         Raises ReleaseError if they have changed since they were published.

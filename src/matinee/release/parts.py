@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from matinee.release.answers import Release
 from matinee.release.checks import (
+    ArraySummary,
     ColumnKind,
-    Passing,
     check_codes,
     check_levels,
     check_numbers,
@@ -29,7 +29,7 @@ from matinee.release.item_catalog import ItemCatalog, RankingNote
 from matinee.release.manifest import parse_object
 from matinee.release.ranking_model import RankingModel
 from matinee.release.user_prior import PRIOR, PriorFile, UserPrior, parse_user_prior
-from matinee.release.weights import Place
+from matinee.release.weights import StoredTable
 from matinee.store.documents import Document
 
 USERS: Final = "users.parquet"
@@ -52,8 +52,8 @@ class Parts:
     ranking: str
     users: int = 0
     movies: int = 0
-    codes: Passing = field(default_factory=Passing)
-    offsets: Passing = field(default_factory=Passing)
+    codes: ArraySummary = field(default_factory=ArraySummary)
+    offsets: ArraySummary = field(default_factory=ArraySummary)
     small: dict[str, bytes] = field(default_factory=dict)
 
     def read_weights(self) -> dict[str, NDArray[Any]]:
@@ -66,7 +66,7 @@ class Parts:
                 check_numbers(name, table)
         return tables
 
-    def _accept(self, places: list[Place]) -> None:
+    def _accept(self, places: list[StoredTable]) -> None:
         shapes = {place.name: place.shape for place in places}
         self.users, self.movies = check_shapes(shapes, model=self.files.manifest.model)
 
@@ -99,7 +99,7 @@ class Parts:
 
     def add_ranking(self, release: Release) -> Release:
         """The same release with its ranking model."""
-        levels, passed = SEEN_LEVELS, Passing()
+        levels, passed = SEEN_LEVELS, ArraySummary()
         tables = self.files.read_tables(self.ranking, accept=self._accept_ranking)
         with self.files.parsing(self.ranking):
             for name, table in tables.items():
@@ -113,7 +113,7 @@ class Parts:
             ranking=RankingModel(**tables),
         )
 
-    def _accept_ranking(self, places: list[Place]) -> None:
+    def _accept_ranking(self, places: list[StoredTable]) -> None:
         check_ranking_shapes({place.name: place.shape for place in places}, movies=self.movies)
 
     def _catalog(self, offsets: NDArray[np.int64], seen: NDArray[np.int32]) -> ItemCatalog:

@@ -24,7 +24,7 @@ def read_weights(path: Path) -> dict[str, NDArray[Any]]:
 
 
 @dataclass(frozen=True)
-class Place:
+class StoredTable:
     """A table in a weights file: its name, type, shape and place."""
 
     name: str
@@ -34,7 +34,7 @@ class Place:
     last: int
 
 
-def parse_header(data: bytes, size: int) -> list[Place]:
+def parse_header(data: bytes, size: int) -> list[StoredTable]:
     """The tables of a weights file in their order, from its first bytes and its size.
 
     The format (huggingface.co/docs/safetensors) requires tables without gaps up to the end of the file. Raises
@@ -44,7 +44,7 @@ def parse_header(data: bytes, size: int) -> list[Place]:
     header = json.loads(data[8 : 8 + length].decode("utf-8"))
     header.pop("__metadata__", None)
     found = [
-        Place(
+        StoredTable(
             name,
             np.dtype(_DTYPES[place["dtype"]]),
             tuple(map(operator.index, place["shape"])),

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from typing import Final
 
 from matinee.ops.guard import App, Message, Receive, Send
-from matinee.serve.metrics import Metrics
+from matinee.serve.metrics import RequestMetrics
 
 MOST_BYTES: Final = 1 << 20  # of a body
 BODY_SECONDS: Final = 10.0  # until a body has arrived
@@ -40,7 +40,13 @@ class Admission:
     """
 
     def __init__(
-        self, app: App, metrics: Metrics, *, token: str | None, free: Collection[str], routes: Collection[str]
+        self,
+        app: App,
+        metrics: RequestMetrics,
+        *,
+        token: str | None,
+        free: Collection[str],
+        routes: Collection[str],
     ) -> None:
         self._app = app
         self._metrics = metrics

@@ -16,7 +16,7 @@ from matinee.errors import ConfigError, MatineeError, ReleaseError
 from matinee.serve import pages
 from matinee.serve.handlers import Handlers
 from matinee.serve.loaded_releases import LoadedReleases, UnknownReleaseError
-from matinee.serve.metrics import Metrics
+from matinee.serve.metrics import RequestMetrics
 from matinee.serve.responses import Failure
 from matinee.serve.validation_errors import sentence
 
@@ -35,7 +35,7 @@ _FAILURES: Final = {
 }
 
 
-def create_app(loaded: LoadedReleases, metrics: Metrics) -> FastAPI:
+def create_app(loaded: LoadedReleases, metrics: RequestMetrics) -> FastAPI:
     """The application, without the protection of `admission` and `ops.guard`.
 
     Args:
@@ -99,7 +99,7 @@ def _at_once(answer: Callable[[], Any]) -> Callable[[], Any]:
 
 
 @contextlib.asynccontextmanager
-async def _watching(loaded: LoadedReleases, metrics: Metrics) -> AsyncIterator[None]:
+async def _watching(loaded: LoadedReleases, metrics: RequestMetrics) -> AsyncIterator[None]:
     """Look for a new champion while the server runs."""
     anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
     watcher = asyncio.create_task(_watch(loaded, metrics))
@@ -109,7 +109,7 @@ async def _watching(loaded: LoadedReleases, metrics: Metrics) -> AsyncIterator[N
         watcher.cancel()
 
 
-async def _watch(loaded: LoadedReleases, metrics: Metrics) -> None:
+async def _watch(loaded: LoadedReleases, metrics: RequestMetrics) -> None:
     while True:
         await asyncio.sleep(_LOOK)
         if await asyncio.to_thread(loaded.refresh):

@@ -17,7 +17,7 @@ from matinee.errors import MatineeError, ReleaseError
 from matinee.registry import Registry, now
 from matinee.release import Release, load
 from matinee.release.manifest import ReleaseManifest
-from matinee.serve.titles import Index
+from matinee.serve.titles import SearchIndex
 from matinee.store.documents import MANIFEST, POINTER
 from matinee.store.remote import remote_of
 from matinee.store.versions import is_version
@@ -35,7 +35,7 @@ class Loaded:
     """A release in memory."""
 
     release: Release
-    index: Index
+    index: SearchIndex
     since: str
     mark: _Mark  # of the manifest in its folder, which `forget` replaces
 
@@ -167,7 +167,7 @@ class LoadedReleases:
 def _load(folder: Path) -> Loaded:
     mark = _mark(folder / MANIFEST)
     release = load(folder)
-    return Loaded(release, Index(release), now(), mark)
+    return Loaded(release, SearchIndex(release), now(), mark)
 
 
 def _mark(path: Path) -> _Mark:

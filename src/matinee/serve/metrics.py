@@ -14,7 +14,7 @@ from matinee.serve.loaded_releases import LoadedReleases
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
-class Metrics:
+class RequestMetrics:
     """The metrics of one server."""
 
     def __init__(self, loaded: LoadedReleases) -> None:

@@ -26,7 +26,7 @@ from matinee.serve import pages
 from matinee.serve.admission import Admission
 from matinee.serve.app import create_app
 from matinee.serve.loaded_releases import LoadedReleases
-from matinee.serve.metrics import Metrics
+from matinee.serve.metrics import RequestMetrics
 from matinee.store.files import open_plain
 
 TOKEN_VARIABLE: Final = "MATINEE_SERVE_TOKEN"  # nosec B105 # a name, not a token
@@ -76,7 +76,7 @@ def serve(
 
 def protected(loaded: LoadedReleases, *, host: str, port: int, token: str | None) -> App:
     """The whole application: host names and origins are checked first, then the token and the limits."""
-    metrics = Metrics(loaded)
+    metrics = RequestMetrics(loaded)
     app = create_app(loaded, metrics)
     paths = {route.path for route in app.routes if hasattr(route, "path")}
     door = Admission(app, metrics, token=token, free={"/healthz", *pages.PAGE}, routes=paths)

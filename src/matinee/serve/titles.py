@@ -18,7 +18,7 @@ _DIGITS = re.compile(r"0|[1-9][0-9]{0,18}")
 _LARGEST = 2**63 - 1
 
 
-class Index:
+class SearchIndex:
     """What a release is searched by. Safe to use from several threads."""
 
     def __init__(self, release: Release) -> None:

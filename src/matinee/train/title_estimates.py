@@ -41,7 +41,7 @@ log = logging.getLogger("matinee.run")
 
 
 @dataclass(frozen=True)
-class Described:
+class DescribedMovies:
     """Movies by their features, those without rows included."""
 
     features: "csr_matrix"  # [movies, features]
@@ -92,7 +92,7 @@ def estimate_unrated(
     return filled, figures
 
 
-def describe(split: Path, rows: Counts) -> Described:
+def describe(split: Path, rows: Counts) -> DescribedMovies:
     """The movies of a split by features that two rated movies or more have: with rarer ones, estimates are worse."""
     from scipy.sparse import csr_matrix  # noqa: PLC0415 - a quarter of a second, for data with unrated movies alone
 
@@ -107,7 +107,7 @@ def describe(split: Path, rows: Counts) -> Described:
     shape = (table.height, len(places))
     found = csr_matrix((np.array(values), np.array(columns), np.array(starts)), shape=shape)
     rated = found[rows > 0].getnnz(axis=0)
-    return Described(found[:, rated > 1], rows)
+    return DescribedMovies(found[:, rated > 1], rows)
 
 
 def _features(title: str | None, year: int | None) -> Iterator[tuple[str, float]]:
@@ -124,7 +124,7 @@ def _features(title: str | None, year: int | None) -> Iterator[tuple[str, float]
         yield f"franchise {franchise(title)}", _FRANCHISE
 
 
-def judge(levels: Doubles, described: Described) -> TitleEstimateFigures:
+def judge(levels: Doubles, described: DescribedMovies) -> TitleEstimateFigures:
     """Whether estimates of rated movies that were left out are closer to their levels than the mean level is."""
     rated = np.flatnonzero(described.known & (described.rows > 0))
     if len(rated) < LEAST_MOVIES:
@@ -135,7 +135,7 @@ def judge(levels: Doubles, described: Described) -> TitleEstimateFigures:
         left_out = rated[fold == number]
         rows = described.rows.copy()
         rows[left_out] = 0
-        others = Described(described.features, rows)
+        others = DescribedMovies(described.features, rows)
         estimated = _estimate(levels[:, None], others, left_out)[:, 0]
         mean = np.average(levels, weights=others.weights)
         errors[:, fold == number] = np.square([levels[left_out] - mean, levels[left_out] - estimated])
@@ -149,7 +149,7 @@ def judge(levels: Doubles, described: Described) -> TitleEstimateFigures:
     )
 
 
-def _estimate(tables: npt.NDArray[Any], described: Described, asked: npt.NDArray[Any]) -> Doubles:
+def _estimate(tables: npt.NDArray[Any], described: DescribedMovies, asked: npt.NDArray[Any]) -> Doubles:
     """Estimates of the tables [movies, columns] for the movies `asked` for: by ridge regression around their mean."""
     rated = described.rows > 0
     features, weights = described.features[rated], described.weights[rated][:, None]

@@ -9,7 +9,14 @@ from typing import Final
 
 from matinee.ingest.reading.odd_ratings import are_times, explain_ratings
 from matinee.ingest.reading.row_format import name_of
-from matinee.ingest.reading.rows import BLANKS, DELIMITERS, Way, is_wrapped, looks_like_ratings, split_row
+from matinee.ingest.reading.rows import (
+    BLANKS,
+    DELIMITERS,
+    LineForm,
+    is_wrapped,
+    looks_like_ratings,
+    split_row,
+)
 
 _JOINED: Final = "files have probably been joined"
 _EMPTY: Final = re.compile(r'[\s,;|"]*')
@@ -69,10 +76,10 @@ def _explain_short_rows(rows: Sequence[str], *, is_json: bool) -> str | None:
     found = next((said for holds, said in _SHORT.items() if _are_most(rows, holds)), None)
     if found is not None:
         return found
-    for way in (*map(Way, DELIMITERS.values()), *BLANKS):
-        if _are_most(rows, lambda row: looks_like_ratings(split_row(row, *way))):  # noqa: B023
+    for form in (*map(LineForm, DELIMITERS.values()), *BLANKS):
+        if _are_most(rows, lambda row: looks_like_ratings(split_row(row, *form))):  # noqa: B023
             return (
-                f"These rows are delimited by {name_of(way)}, unlike the others of the file: {_JOINED}. Use one "
+                f"These rows are delimited by {name_of(form)}, unlike the others of the file: {_JOINED}. Use one "
                 "delimiter for all rows, or separate the files."
             )
     return None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from matinee.errors.text import shown
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.columns import KINDS
-from matinee.ingest.reading.rows import BLANKS, Way
+from matinee.ingest.reading.rows import BLANKS, LineForm
 from matinee.settings.ingest import IngestSettings
 
 _LISTED_COLUMNS: Final = 50
@@ -52,9 +52,9 @@ class Dialect:
         return [KINDS[name] for name, kind in self.settings.id_kinds.items() if kind == "text"]
 
     @property
-    def way(self) -> Way:
+    def form(self) -> LineForm:
         """The delimiter, and how lines are rewritten."""
-        return Way(self.delimiter, self.rewritten)
+        return LineForm(self.delimiter, self.rewritten)
 
     def to_kernel(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The parser's arguments: the dialect's numbers by position, and the kind of each column."""
@@ -62,7 +62,7 @@ class Dialect:
         texts = self.text_sides
         numbers[kernel.DELIMITER] = ord(self.delimiter[0])
         numbers[kernel.SECOND] = ord(self.delimiter[1]) if len(self.delimiter) > 1 else kernel.NO_BYTE
-        numbers[kernel.QUOTED] = self.delimiter in ",;\t" and self.way not in BLANKS
+        numbers[kernel.QUOTED] = self.delimiter in ",;\t" and self.form not in BLANKS
         numbers[kernel.LINE_END] = self.line_end
         numbers[kernel.COLUMNS] = len(self.names)
         numbers[kernel.NEEDED] = max(self.columns.values()) + 1

@@ -19,7 +19,7 @@ from matinee.errors.text import shown
 from matinee.store import progress
 from matinee.store.remote import names_remote
 from matinee.store.remote.address import RemoteAddress, parse_address, unreadable_address
-from matinee.store.remote.objects import Found, Objects
+from matinee.store.remote.objects import ListedObject, Objects
 from matinee.store.remote.source_cache import source_cache
 from matinee.store.remote.transfers import transfer_all
 
@@ -123,7 +123,7 @@ def _fetched(source: str) -> _Fetched:
     return _Fetched(wanted.address, path, [str(cache.path(key)) for key in there])
 
 
-def _find(objects: Objects, wanted: _Wanted) -> list[Found]:
+def _find(objects: Objects, wanted: _Wanted) -> list[ListedObject]:
     if wanted.is_one:
         return [each for each in [objects.find(wanted.pattern)] if each is not None]
     there = [each for each in objects.list("") if wanted.means(each.key)]

@@ -7,7 +7,15 @@ from typing import Final
 from matinee.errors.text import shown
 from matinee.ingest.reading.odd_ratings import explain_ratings
 from matinee.ingest.reading.plays import NEEDED, look_like_text_plays, looks_like_plays
-from matinee.ingest.reading.rows import DELIMITERS, MORE_THAN_HALF, Way, are_most, bare, is_number, split_row
+from matinee.ingest.reading.rows import (
+    DELIMITERS,
+    MORE_THAN_HALF,
+    LineForm,
+    are_most,
+    bare,
+    is_number,
+    split_row,
+)
 from matinee.schemas.headers import ALIASES, plain_name
 from matinee.settings.ingest import IngestSettings
 
@@ -67,7 +75,7 @@ def _lines_above(texts: Sequence[str], settings: IngestSettings) -> str | None:
     """A header that other lines are above."""
     for text in texts[1:_MOST_LINES_ABOVE]:
         for delimiter in DELIMITERS.values():
-            names = {plain_name(name) for name in split_row(text, *Way(delimiter))}
+            names = {plain_name(name) for name in split_row(text, *LineForm(delimiter))}
             if all(names.intersection(ALIASES[column]) for column in NEEDED[settings.feedback]):
                 return (
                     f"has its header, '{shown(text, 60)}', not on its first line but below others. Remove the lines "
@@ -112,7 +120,9 @@ def _sign(texts: Sequence[str], settings: IngestSettings) -> str | None:
     """Another sign between the fields: it occurs equally often in all lines."""
     if settings.delimiter != "auto":
         return None
-    usual = [{len(split_row(text, *Way(delimiter))) for text in texts} for delimiter in DELIMITERS.values()]
+    usual = [
+        {len(split_row(text, *LineForm(delimiter))) for text in texts} for delimiter in DELIMITERS.values()
+    ]
     if any(len(widths) == 1 and min(widths) >= _FEWEST_COLUMNS for widths in usual):
         return None  # the sign is within fields, such as times
     for sign in dict.fromkeys(_SIGN.findall(texts[0])):

@@ -31,13 +31,18 @@ from matinee.ingest.reading.plays import (
     read_as_plays,
 )
 from matinee.ingest.reading.prelude import Prelude, read_prelude
-from matinee.ingest.reading.row_format import FoundColumns, possible_ways, with_row_names, with_way_of_rows
+from matinee.ingest.reading.row_format import (
+    FoundColumns,
+    possible_line_forms,
+    with_form_of_rows,
+    with_row_names,
+)
 from matinee.ingest.reading.rows import (
     BLANKS,
     DELIMITERS,
     MORE_THAN_HALF,
     MOST,
-    Way,
+    LineForm,
     are_most,
     is_decimal_id,
     look_like_text_ratings,
@@ -83,9 +88,11 @@ def recognize(head: bytes, settings: IngestSettings, *, label: str, is_text: boo
             refuse_pairs(texts, label)
         named = name_netflix_plays(texts) if plays else ("user_id", "rating", "date")
         placed = {name: place for place, name in enumerate(named) if not (plays and name == "rating")}
-        found = FoundColumns(Way(","), without_left_out(placed, settings), list(named), has_header=False)
+        found = FoundColumns(LineForm(","), without_left_out(placed, settings), list(named), has_header=False)
         return _describe(found, prelude, settings, label=label, netflix=True)
-    found = _recognize_columns(prelude, possible_ways(prelude, settings, is_text=is_text), settings, label)
+    found = _recognize_columns(
+        prelude, possible_line_forms(prelude, settings, is_text=is_text), settings, label
+    )
     if plays:
         found = found._replace(columns=read_as_plays(found.columns, found.names, label))
     return _describe(found, prelude, settings, label=label)
@@ -98,16 +105,16 @@ def recognize_header(text: str, below: Sequence[str], dialect: Dialect, label: s
     """
     settings = dialect.settings
     needed = set(NEEDED[settings.feedback])
-    for way in (dialect.way, *(Way(delimiter) for delimiter in DELIMITERS.values())):
-        names = split_row(text.removeprefix("\ufeff"), *way)
+    for form in (dialect.form, *(LineForm(delimiter) for delimiter in DELIMITERS.values())):
+        names = split_row(text.removeprefix("\ufeff"), *form)
         columns = _find_again(names, settings, label)
         if needed <= columns.keys():
-            found = FoundColumns(way, columns, names, has_header=True)
+            found = FoundColumns(form, columns, names, has_header=True)
             if settings.feedback == "implicit":
                 found = found._replace(columns=read_as_plays(columns, names, label))
             prelude = Prelude([text, *below], dialect.line_end, 0, 0, 0, dialect.comment)
             fresh = _describe(found, prelude, settings, label=label)
-            dated = any(len(split_row(line, *way)) > columns.get("date", len(names)) for line in below)
+            dated = any(len(split_row(line, *form)) > columns.get("date", len(names)) for line in below)
             return replace(
                 fresh,
                 skip_bytes=dialect.skip_bytes,
@@ -125,7 +132,7 @@ def recognize_header(text: str, below: Sequence[str], dialect: Dialect, label: s
 
 def _refuse_unknown_names(text: str, below: Sequence[str], dialect: Dialect, label: str) -> None:
     """Raise DataError for a header with unknown names, and with a known one in another place than the rows above."""
-    names = split_row(text, *dialect.way)
+    names = split_row(text, *dialect.form)
     found = _find_again(names, dialect.settings, label)
     moved = any(dialect.columns.get(name, place) != place for name, place in found.items())
     are_names = all(name.strip() for name in names) and not any(map(str.isdigit, text))
@@ -150,55 +157,59 @@ def _find_again(names: Sequence[str], settings: IngestSettings, label: str) -> d
 
 
 def _recognize_columns(
-    prelude: Prelude, ways: Sequence[Way], settings: IngestSettings, label: str
+    prelude: Prelude, forms: Sequence[LineForm], settings: IngestSettings, label: str
 ) -> FoundColumns:
     texts, given = prelude.texts, given_columns(settings)
     needed = set(NEEDED[settings.feedback])
-    headers = {way: split_row(texts[0], *way) for way in ways}
-    found = {way: find_columns(header, given, label) for way, header in headers.items()}
-    usual = [way for way in ways if way not in BLANKS] or ways
-    best = max(usual, key=lambda way: (len(found[way]), len(headers[way])))
+    headers = {form: split_row(texts[0], *form) for form in forms}
+    found = {form: find_columns(header, given, label) for form, header in headers.items()}
+    usual = [form for form in forms if form not in BLANKS] or forms
+    best = max(usual, key=lambda form: (len(found[form]), len(headers[form])))
     by_number = any(name.isdecimal() for name in given.values())
     remarks: tuple[str, ...] = ()
     named = {column for column, name in given.items() if name and not by_number}
     if needed <= named and not any(named & columns.keys() for columns in found.values()):
         given = {column: name for column, name in given.items() if not name}
-        found = {way: find_columns(header, given, label) for way, header in headers.items()}
+        found = {form: find_columns(header, given, label) for form, header in headers.items()}
         remarks = (_USUAL_NAMES,)
-    if by_number and any(needed <= found[way].keys() for way in usual):
-        found = {way: found[way] if way in usual else {} for way in ways}  # blanks may be in texts
-    for way in (best, *ways):
-        rows = [split_row(text, *way) for text in texts[:2]]
-        if needed <= found[way].keys() and not (by_number and is_data(rows, found[way])):
-            columns = FoundColumns(way, found[way], headers[way], has_header=True, remarks=remarks)
-            return with_row_names(with_way_of_rows(columns, prelude, ways), texts[1:])
+    if by_number and any(needed <= found[form].keys() for form in usual):
+        found = {form: found[form] if form in usual else {} for form in forms}  # blanks may be in texts
+    for form in (best, *forms):
+        rows = [split_row(text, *form) for text in texts[:2]]
+        if needed <= found[form].keys() and not (by_number and is_data(rows, found[form])):
+            columns = FoundColumns(form, found[form], headers[form], has_header=True, remarks=remarks)
+            return with_row_names(with_form_of_rows(columns, prelude, forms), texts[1:])
     fits = looks_like_plays if settings.feedback == "implicit" else looks_like_ratings
-    for way in ways:
-        row = headers[way]
+    for form in forms:
+        row = headers[form]
         # A header of column numbers may have an empty name for the column of row numbers.
         numbers = row[1:] if len(row) > 1 and not row[0].strip() else row
-        if (by_number and needed <= found[way].keys()) or fits(numbers):
-            return _without_header(prelude, (way, *ways), given, settings, label)
+        if (by_number and needed <= found[form].keys()) or fits(numbers):
+            return _without_header(prelude, (form, *forms), given, settings, label)
     fit = look_like_text_plays if settings.feedback == "implicit" else look_like_text_ratings
     for lines, least in ((texts, MOST), ([*texts, *prelude.more()], MORE_THAN_HALF)):
-        fitting = [way for way in ways if fit([split_row(text, *way) for text in lines], least)]
-        if fitting := [way for way in fitting if way not in BLANKS] or fitting[:1]:
+        fitting = [form for form in forms if fit([split_row(text, *form) for text in lines], least)]
+        if fitting := [form for form in fitting if form not in BLANKS] or fitting[:1]:
             # A comma may be in a date or a decimal number of rows with another delimiter.
-            way = max(fitting, key=lambda way: len(headers[way]))
-            return _without_header(prelude, (way, *ways), given, settings, label)
+            form = max(fitting, key=lambda form: len(headers[form]))
+            return _without_header(prelude, (form, *forms), given, settings, label)
     rows = [split_row(text, *best) for text in texts]
     raise DataError(explain_header(rows, found[best], texts, settings, label, line=prelude.lines + 1))
 
 
 def _without_header(
-    prelude: Prelude, ways: Sequence[Way], given: Mapping[str, str], settings: IngestSettings, label: str
+    prelude: Prelude,
+    forms: Sequence[LineForm],
+    given: Mapping[str, str],
+    settings: IngestSettings,
+    label: str,
 ) -> FoundColumns:
     """The columns of a file whose first line is a row: by a comment above it, by number, or by position.
 
-    The first of the ways splits that line.
+    The first of the forms splits that line.
     """
-    way = ways[0]
-    rows = [split_row(text, *way) for text in prelude.texts]
+    form = forms[0]
+    rows = [split_row(text, *form) for text in prelude.texts]
     is_header = is_numbering(rows)
     remarks = []
     if is_header:
@@ -206,7 +217,7 @@ def _without_header(
             f"its first line ({shown(prelude.texts[0], 40)}) has the numbers of the columns and is not a row"
         )
         rows = rows[1:]
-    commented = _commented_header(prelude, way, given, len(rows[0]), label)
+    commented = _commented_header(prelude, form, given, len(rows[0]), label)
     if commented is not None and set(NEEDED[settings.feedback]) <= commented.columns.keys():
         return commented
     numbered = has_row_numbers(rows) and not any(given.values())
@@ -217,18 +228,18 @@ def _without_header(
     if not any(given.values()) and any(settings.columns.values()):
         remarks.append(f"{_USUAL_ORDER}{', '.join(places)}")
     names = [f"column {number}" for number in range(1, len(rows[0]) + 1)]
-    found = FoundColumns(way, places, names, is_header, tuple(remarks))
-    return with_way_of_rows(found, prelude, ways)
+    found = FoundColumns(form, places, names, is_header, tuple(remarks))
+    return with_form_of_rows(found, prelude, forms)
 
 
 def _commented_header(
-    prelude: Prelude, way: Way, given: Mapping[str, str], width: int, label: str
+    prelude: Prelude, form: LineForm, given: Mapping[str, str], width: int, label: str
 ) -> FoundColumns | None:
     """The columns of a header that is a comment above rows without another."""
     for text in reversed(prelude.comments):
-        names = split_row(text, *way)
+        names = split_row(text, *form)
         if len(names) == width:
-            return FoundColumns(way, find_columns(names, given, label), names, has_header=False)
+            return FoundColumns(form, find_columns(names, given, label), names, has_header=False)
     return None
 
 
@@ -247,7 +258,7 @@ def _describe(
         remark = f"ratings such as {grouped} are read with a decimal comma, as {grouped.replace(',', '.')}"
         found = found._replace(remarks=(*found.remarks, remark))
     return Dialect(
-        found.way.delimiter,
+        found.form.delimiter,
         tuple(found.names),
         found.columns,
         prelude.line_end,
@@ -255,7 +266,7 @@ def _describe(
         prelude.lines + found.has_header,
         netflix=netflix,
         plays=settings.feedback == "implicit",
-        rewritten=found.way.rewritten,
+        rewritten=found.form.rewritten,
         dates=dates,
         order_is_open=is_open,
         decimal_ids=tuple(name for name in SIDES if are_most(map(is_decimal_id, _column(rows, name, found)))),
@@ -270,13 +281,13 @@ def _with_dates(
     found: FoundColumns, prelude: Prelude, settings: IngestSettings
 ) -> tuple[FoundColumns, list[list[str]]]:
     """The columns and the first rows: more of them, and another column of dates, if the first ones show no date."""
-    rows = [split_row(text, *found.way) for text in prelude.texts[found.has_header :]]
+    rows = [split_row(text, *found.form) for text in prelude.texts[found.has_header :]]
     if "date" not in found.columns:
         return found, rows
     written = _column(rows, "date", found)
     if has_dates(written) and not recognize_dates(written, settings.dates)[1]:
         return found, rows
-    rows += [split_row(text, *found.way) for text in prelude.more()]
+    rows += [split_row(text, *found.form) for text in prelude.more()]
     if "date" in settings.columns or not found.has_header or has_dates(_column(rows, "date", found)):
         return found, rows
     for place in date_columns(found.names):

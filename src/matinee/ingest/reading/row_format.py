@@ -1,11 +1,11 @@
-"""How the lines of a file may be split, and how its rows are, where they are written in another way than the header."""
+"""How the lines of a file may be split, and how its rows are, where these differ from the header."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.prelude import Prelude
-from matinee.ingest.reading.rows import BLANKS, DELIMITERS, Way, are_most, is_wrapped, split_row
+from matinee.ingest.reading.rows import BLANKS, DELIMITERS, LineForm, are_most, is_wrapped, split_row
 from matinee.ingest.reading.unnamed_columns import lacks_a_name
 from matinee.settings.ingest import IngestSettings
 
@@ -16,60 +16,60 @@ _ROW_NUMBER: Final = "(row number)"
 class FoundColumns(NamedTuple):
     """The columns of a file, and how its lines are split."""
 
-    way: Way
+    form: LineForm
     columns: Mapping[str, int]
     names: list[str]
     has_header: bool
     remarks: tuple[str, ...] = ()
 
 
-def possible_ways(prelude: Prelude, settings: IngestSettings, *, is_text: bool) -> list[Way]:
-    """The ways to split lines that are possible, the usual ones first.
+def possible_line_forms(prelude: Prelude, settings: IngestSettings, *, is_text: bool) -> list[LineForm]:
+    """The forms that lines may have, the usual ones first.
 
     Of JSON lines and tables, which are no text, only other lines are in quotes as a whole.
     """
     if prelude.delimiter:
-        return [Way(prelude.delimiter)]
+        return [LineForm(prelude.delimiter)]
     if settings.delimiter == "blanks":
         return list(BLANKS)
     chosen = [*DELIMITERS.values()] if settings.delimiter == "auto" else [DELIMITERS[settings.delimiter]]
-    ways = [Way(delimiter) for delimiter in chosen]
+    forms = [LineForm(delimiter) for delimiter in chosen]
     if is_text and any(map(is_wrapped, _lines(prelude))):
-        ways += [Way(delimiter, kernel.QUOTED_LINES) for delimiter in chosen]
-    return [*ways, *BLANKS] if settings.delimiter == "auto" else ways
+        forms += [LineForm(delimiter, kernel.QUOTED_LINES) for delimiter in chosen]
+    return [*forms, *BLANKS] if settings.delimiter == "auto" else forms
 
 
-def with_way_of_rows(found: FoundColumns, prelude: Prelude, ways: Sequence[Way]) -> FoundColumns:
-    """The columns, split in the way in which the rows have them; a remark if the header is split in another way."""
+def with_form_of_rows(found: FoundColumns, prelude: Prelude, forms: Sequence[LineForm]) -> FoundColumns:
+    """The columns, split as the rows are; a remark if the header is split in another way."""
     width = len(found.names)
-    other = _way_of_rows(found, prelude, ways)
+    other = _form_of_rows(found, prelude, forms)
     if len(split_row(prelude.texts[0], *other)) == width:
-        return found._replace(way=other)
+        return found._replace(form=other)
     if not found.has_header:
         return found
-    remark = f"its header is delimited by {name_of(found.way)}, and its rows are by {name_of(other)}"
-    return found._replace(way=other, remarks=(*found.remarks, remark))
+    remark = f"its header is delimited by {name_of(found.form)}, and its rows are by {name_of(other)}"
+    return found._replace(form=other, remarks=(*found.remarks, remark))
 
 
-def _way_of_rows(found: FoundColumns, prelude: Prelude, ways: Sequence[Way]) -> Way:
-    way, needed = found.way, max(found.columns.values()) + 1
-    wrapped = Way(way.delimiter, kernel.QUOTED_LINES)
-    if wrapped in ways and any(
-        is_wrapped(line) and len(split_row(line, *way)) < needed <= len(split_row(line, *wrapped))
+def _form_of_rows(found: FoundColumns, prelude: Prelude, forms: Sequence[LineForm]) -> LineForm:
+    form, needed = found.form, max(found.columns.values()) + 1
+    wrapped = LineForm(form.delimiter, kernel.QUOTED_LINES)
+    if wrapped in forms and any(
+        is_wrapped(line) and len(split_row(line, *form)) < needed <= len(split_row(line, *wrapped))
         for line in _lines(prelude)
     ):
         return wrapped
     rows = prelude.texts[1:]
-    if not rows or are_most(len(split_row(row, *way)) >= needed for row in rows):
-        return way
+    if not rows or are_most(len(split_row(row, *form)) >= needed for row in rows):
+        return form
     width = len(found.names)
-    others = (other for other in ways if are_most(len(split_row(row, *other)) == width for row in rows))
-    return next(others, way)
+    others = (other for other in forms if are_most(len(split_row(row, *other)) == width for row in rows))
+    return next(others, form)
 
 
 def with_row_names(found: FoundColumns, texts: Sequence[str]) -> FoundColumns:
     """The columns of a table whose rows begin with a number that the header does not name, as R writes them."""
-    if not lacks_a_name([split_row(text, *found.way) for text in texts], len(found.names)):
+    if not lacks_a_name([split_row(text, *found.form) for text in texts], len(found.names)):
         return found
     columns = {column: place + 1 for column, place in found.columns.items()}
     remark = "its rows begin with a running number, for which the header has no name"
@@ -78,9 +78,9 @@ def with_row_names(found: FoundColumns, texts: Sequence[str]) -> FoundColumns:
     )
 
 
-def name_of(way: Way) -> str:
-    """The delimiter of a way, for messages."""
-    return "blanks" if way == BLANKS[-1] else _NAMES.get(way.delimiter, f"'{way.delimiter}'")
+def name_of(form: LineForm) -> str:
+    """The delimiter of a form, for messages."""
+    return "blanks" if form == BLANKS[-1] else _NAMES.get(form.delimiter, f"'{form.delimiter}'")
 
 
 def _lines(prelude: Prelude) -> list[str]:

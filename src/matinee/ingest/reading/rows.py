@@ -21,23 +21,23 @@ _AROUND: Final = " \t\r\ufeff\xa0"
 DELIMITERS: Final = {",": ",", ";": ";", "tab": "\t", "::": "::", "|": "|"}
 
 
-class Way(NamedTuple):
+class LineForm(NamedTuple):
     """A delimiter, and how lines are rewritten before they are parsed."""
 
     delimiter: str
     rewritten: int = kernel.AS_THEY_ARE
 
 
-BLANKS: Final = (Way("\t", kernel.TABS), Way("\t", kernel.BLANKS))
+BLANKS: Final = (LineForm("\t", kernel.TABS), LineForm("\t", kernel.BLANKS))
 
 
-def split_row(text: str, delimiter: str, way: int) -> list[str]:
+def split_row(text: str, delimiter: str, rewritten: int) -> list[str]:
     """The fields of a line that is rewritten in a way (`kernel.BLANKS`, ...) before it is parsed."""
-    if way == kernel.BLANKS:
+    if rewritten == kernel.BLANKS:
         return [_unquoted(field).replace('""', '"') for field in _BLANK_FIELDS.findall(text)]
-    if way == kernel.TABS:
+    if rewritten == kernel.TABS:
         return _TABS.split(text.strip())
-    if way == kernel.QUOTED_LINES:
+    if rewritten == kernel.QUOTED_LINES:
         return split_fields(unwrap(text), delimiter)
     return split_fields(text, delimiter)
 

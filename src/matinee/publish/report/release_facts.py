@@ -36,7 +36,7 @@ class Neighbours:
 
 
 @dataclass(frozen=True)
-class ReleaseFacts:
+class ReportFacts:
     """All that a report shows. What the store no longer has is None or empty."""
 
     manifest: ReleaseManifest
@@ -54,7 +54,7 @@ class ReleaseFacts:
     plots: dict[str, bytes]  # PNGs of the evaluation, by name
 
 
-def collect_facts(store: Store, folder: Path, manifest: ReleaseManifest) -> ReleaseFacts:
+def collect_facts(store: Store, folder: Path, manifest: ReleaseManifest) -> ReportFacts:
     """Read the facts of a release.
 
     Args:
@@ -73,7 +73,7 @@ def collect_facts(store: Store, folder: Path, manifest: ReleaseManifest) -> Rele
     examples = read_if_there(evaluation / ExampleLists.NAME, ExampleLists)
     settings, series = folder / "settings.json", read_if_there(store.root / SERIES, Series)
     number = version_number(manifest.version)
-    return ReleaseFacts(
+    return ReportFacts(
         manifest=manifest,
         metrics=read_metrics(folder),
         settings=read_json(settings) if settings.is_file() else {},

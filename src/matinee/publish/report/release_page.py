@@ -32,7 +32,7 @@ from matinee.formats.written_settings import by_full_name
 from matinee.publish.report.limits import LIMITS, PLAY_LIMITS
 from matinee.publish.report.pages import render
 from matinee.publish.report.plots import data_url
-from matinee.publish.report.release_facts import Neighbours, ReleaseFacts, collect_facts
+from matinee.publish.report.release_facts import Neighbours, ReportFacts, collect_facts
 from matinee.publish.report.release_plots import calibration_plot, learning_plot, series_plot, slices_plot
 from matinee.release.folder import REPORT
 from matinee.release.manifest import ReleaseManifest
@@ -64,7 +64,7 @@ def write_report(folder: Path, *, store: Store, manifest: ReleaseManifest) -> No
     (folder / REPORT).write_text(release_page(collect_facts(store, folder, manifest)), "utf-8")
 
 
-def release_page(facts: ReleaseFacts) -> str:
+def release_page(facts: ReportFacts) -> str:
     """The report as one HTML file, which needs no other file and no network."""
     manifest, metrics = facts.manifest, facts.metrics
     rated = metrics if isinstance(metrics, Metrics) else None
@@ -105,7 +105,7 @@ def release_page(facts: ReleaseFacts) -> str:
     )
 
 
-def _plots(facts: ReleaseFacts, rated: Metrics | None) -> dict[str, str]:
+def _plots(facts: ReportFacts, rated: Metrics | None) -> dict[str, str]:
     return {
         "slices": slices_plot(rated) if rated else "",
         "calibration": calibration_plot(rated) if rated else "",
@@ -114,7 +114,7 @@ def _plots(facts: ReleaseFacts, rated: Metrics | None) -> dict[str, str]:
     }
 
 
-def _pictures(facts: ReleaseFacts) -> dict[str, tuple[str, str]]:
+def _pictures(facts: ReportFacts) -> dict[str, tuple[str, str]]:
     shown = [name for name in ("long_tail", "residuals") if name in facts.plots]
     return {name: (data_url(facts.plots[name]), PICTURES[name]) for name in shown}
 
@@ -134,7 +134,7 @@ def _first_clause(reason: str) -> str:
     return f"{clause}." if rest else reason
 
 
-def _headline(facts: ReleaseFacts) -> list[tuple[str, str, str]]:
+def _headline(facts: ReportFacts) -> list[tuple[str, str, str]]:
     """The main figures: name, value, and what to compare it with."""
     metrics, ranking = facts.metrics, facts.metrics.ranking
     found = []
@@ -193,7 +193,7 @@ def _neighbour_table(found: Sequence[Neighbours]) -> Table:
     return Table(("movie", "train rows", "closest movies, with the cosine"), rows)
 
 
-def _drift_table(facts: ReleaseFacts) -> Table | None:
+def _drift_table(facts: ReportFacts) -> Table | None:
     """How far the data is from that of the champion before, the limits, and the drifts before."""
     rules = facts.decision.rules if facts.decision else []
     verdict = next((rule for rule in rules if isinstance(rule, DriftVerdict)), None)
@@ -222,7 +222,7 @@ def _drift_table(facts: ReleaseFacts) -> Table | None:
     )
 
 
-def _why_no_drift(facts: ReleaseFacts) -> str:
+def _why_no_drift(facts: ReportFacts) -> str:
     if facts.manifest.judged_against is None:
         return "There was no earlier data to compare with."
     if facts.decision is None:

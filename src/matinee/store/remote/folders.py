@@ -23,7 +23,7 @@ from matinee.store.digests import file_digest
 from matinee.store.documents import MANIFEST
 from matinee.store.files import exchange, remove_aside, write_bytes
 from matinee.store.locks import lock_folder
-from matinee.store.remote.objects import Content, Found, Objects
+from matinee.store.remote.objects import Content, ListedObject, Objects
 from matinee.store.remote.stored import (
     Commit,
     DamagedFolderError,
@@ -199,12 +199,12 @@ class RemoteFolders:
 
     def stored(self, kind: str) -> list[StoredFolder]:
         """All folders of a kind, also those that are not whole."""
-        by_name: dict[str, list[Found]] = {}
+        by_name: dict[str, list[ListedObject]] = {}
         for each in self.objects.list(f"{kind}/"):
             by_name.setdefault(each.key.split("/")[1], []).append(each)
         return [self._stored(kind, name, found) for name, found in by_name.items()]
 
-    def _stored(self, kind: str, name: str, found: list[Found]) -> StoredFolder:
+    def _stored(self, kind: str, name: str, found: list[ListedObject]) -> StoredFolder:
         content = self.objects.get(commit_key(kind, name)) if any(map(is_commit, found)) else None
         commit = None if content is None else self._parse(kind, name, content)
         ours = f"{kind}/{name}/{commit.attempt}/" if commit else "-"

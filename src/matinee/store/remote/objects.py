@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from matinee.errors import ConfigError, MatineeError, StoreError
 from matinee.store import progress
 from matinee.store.remote.address import RemoteAddress, check_environment, endpoint_of
-from matinee.store.remote.transfers import Awaited, LateError, WatchedFile
+from matinee.store.remote.transfers import LateError, RequestWait, WatchedFile
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -40,7 +40,7 @@ _Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True)
-class Found:
+class ListedObject:
     """An object in a list."""
 
     key: str
@@ -80,11 +80,11 @@ class Objects:
         """Whether there is an object of that name."""
         return self.find(key) is not None
 
-    def find(self, key: str) -> Found | None:
+    def find(self, key: str) -> ListedObject | None:
         """An object as a list shows it; None if there is none."""
         with contextlib.suppress(FileNotFoundError):
             meta = self._ask(lambda obstore, store: obstore.head(store, key))
-            return Found(key, meta["size"], meta["e_tag"], meta["last_modified"])
+            return ListedObject(key, meta["size"], meta["e_tag"], meta["last_modified"])
         return None
 
     def put(self, key: str, data: bytes) -> str | None:
@@ -107,7 +107,7 @@ class Objects:
         """Write a file as an object, a few chunks of it in memory at a time. Returns its ETag."""
         # Of these bytes, nothing is heard while they are sent.
         unread = min(path.stat().st_size, _CHUNK * _CHUNKS_AT_ONCE)
-        awaited = Awaited(_SILENT_SECONDS + unread / _SLOWEST)
+        awaited = RequestWait(_SILENT_SECONDS + unread / _SLOWEST)
 
         def put(obstore: Any, store: "ObjectStore") -> Any:
             with WatchedFile(path, awaited) as file:
@@ -118,7 +118,7 @@ class Objects:
 
     def download(self, key: str, path: Path) -> bool:
         """Write an object to a new file; returns False if there is none."""
-        awaited = Awaited(_SILENT_SECONDS)
+        awaited = RequestWait(_SILENT_SECONDS)
 
         def write(obstore: Any, store: "ObjectStore") -> None:
             got = obstore.get(store, key)
@@ -134,16 +134,17 @@ class Objects:
             return True
         return False
 
-    def list(self, prefix: str, *, after: str | None = None) -> list[Found]:
+    def list(self, prefix: str, *, after: str | None = None) -> list[ListedObject]:
         """The objects under a prefix such as `log/`, in the order of their names, or those after one of them."""
-        awaited = Awaited(_SILENT_SECONDS)
+        awaited = RequestWait(_SILENT_SECONDS)
 
-        def read(obstore: Any, store: "ObjectStore") -> list[Found]:
+        def read(obstore: Any, store: "ObjectStore") -> list[ListedObject]:
             found = []
             for page in obstore.list(store, prefix.rstrip("/"), offset=after):
                 awaited.sign()
                 found += [
-                    Found(each["path"], each["size"], each["e_tag"], each["last_modified"]) for each in page
+                    ListedObject(each["path"], each["size"], each["e_tag"], each["last_modified"])
+                    for each in page
                 ]
             return found
 
@@ -206,7 +207,7 @@ class Objects:
     def _ask(
         self,
         request: "Callable[[Any, ObjectStore], _Answer]",
-        awaited: Awaited | None = None,
+        awaited: RequestWait | None = None,
         *,
         refused: tuple[type[Exception], ...] = (),
     ) -> _Answer:
@@ -218,7 +219,7 @@ class Objects:
         quick, patient = self._clients
         client, errors = patient if self._is_reached else quick, self._obstore.exceptions
         try:
-            answer = (awaited or Awaited(_SILENT_SECONDS)).result(partial(request, self._obstore, client))
+            answer = (awaited or RequestWait(_SILENT_SECONDS)).result(partial(request, self._obstore, client))
         except FileNotFoundError as error:
             if _NO_BUCKET.search(str(error)):
                 raise self._failure(str(error)) from OSError(errno.ENOENT, "no such bucket")

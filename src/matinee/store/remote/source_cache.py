@@ -19,7 +19,7 @@ from matinee.store.documents import read_as
 from matinee.store.files import remove_aside, replacing, write_json
 from matinee.store.locks import lock_folder
 from matinee.store.remote.address import RemoteAddress, cache_of, caches
-from matinee.store.remote.objects import Found
+from matinee.store.remote.objects import ListedObject
 from matinee.store.user_cache import CACHE
 
 _SOURCES: Final = "sources"  # of the caches
@@ -61,12 +61,12 @@ class SourceCache:
             )
         return self.root / key
 
-    def has(self, key: str, found: Found) -> bool:
+    def has(self, key: str, found: ListedObject) -> bool:
         """Whether this version of an object is here."""
         path = self.path(key)
         return bool(found.e_tag) and self.e_tags.get(key) == found.e_tag and path.is_file()
 
-    def take(self, key: str, found: Found, download: Callable[[Path], bool]) -> None:
+    def take(self, key: str, found: ListedObject, download: Callable[[Path], bool]) -> None:
         """Fetch an object, in place of an earlier version. Raises StoreError if it is changed meanwhile."""
         path = self.path(key)
         try:

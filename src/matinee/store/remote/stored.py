@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, StringConstraints
 from matinee.errors import StoreError
 from matinee.store.digests import DIGEST, file_digest
 from matinee.store.documents import MANIFEST
-from matinee.store.remote.objects import Found
+from matinee.store.remote.objects import ListedObject
 from matinee.store.versions import is_version
 
 
@@ -48,8 +48,8 @@ class StoredFolder:
     name: str
     commit: Commit | None
     manifest: bytes  # the object that makes it whole; empty without one
-    files: list[Found]  # of the attempt that is the folder
-    unnamed: list[Found]  # of other attempts
+    files: list[ListedObject]  # of the attempt that is the folder
+    unnamed: list[ListedObject]  # of other attempts
 
     @property
     def size(self) -> int:
@@ -62,7 +62,7 @@ def commit_key(kind: str, name: str) -> str:
     return f"{kind}/{name}/{MANIFEST}"
 
 
-def is_commit(found: Found) -> bool:
+def is_commit(found: ListedObject) -> bool:
     """Whether an object is the manifest of a folder, not a file of an attempt."""
     parts = found.key.split("/")
     return (

@@ -42,7 +42,7 @@ _limit: ContextVar[_Limit] = ContextVar("_limit", default=_Limit())  # noqa: B03
 
 
 @dataclass
-class Awaited:
+class RequestWait:
     """The wait for one request, which ends some seconds after the last sign of life."""
 
     seconds: float
@@ -117,7 +117,7 @@ def transfer_all(calls: Iterable[Callable[[], object]]) -> None:
 class WatchedFile(io.FileIO):
     """A file whose reading is the progress of a transfer. Any thread may read it."""
 
-    def __init__(self, path: Path, awaited: Awaited) -> None:
+    def __init__(self, path: Path, awaited: RequestWait) -> None:
         super().__init__(path)
         self._work, self._awaited = watching(), awaited
 

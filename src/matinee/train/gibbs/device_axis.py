@@ -29,7 +29,7 @@ _PAIRS = 1 << 20
 
 
 @dataclass(frozen=True)
-class Gathered:
+class GatheredRatings:
     """The ratings of some rows by segments; places behind the end of a row have weight and error 0."""
 
     rows: Tensor  # of each segment
@@ -260,7 +260,7 @@ class DeviceAxis:
     def _rows(self, chunk: int) -> slice:
         return slice(*map(int, self.bounds[chunk : chunk + 2]))
 
-    def _gather(self, rows: slice, other: "DeviceAxis", *, mean: float) -> Gathered:
+    def _gather(self, rows: slice, other: "DeviceAxis", *, mean: float) -> GatheredRatings:
         """Gather the ratings of some rows with what the other axis knows of them."""
         bounds = self.segments.bounds
         here = slice(int(bounds[rows.start]), int(bounds[rows.stop]))
@@ -274,9 +274,9 @@ class DeviceAxis:
         target = self.ratings[places] - mean - design[..., -1]
         design[..., -1] = 1
         guess = torch.bmm(design, gather_rows(self.X, of)[..., None])[..., 0]
-        return Gathered(of, design, weight, (target - guess) * there)
+        return GatheredRatings(of, design, weight, (target - guess) * there)
 
-    def _products(self, gathered: Gathered, rows: slice) -> tuple[Tensor, Tensor, Tensor]:
+    def _products(self, gathered: GatheredRatings, rows: slice) -> tuple[Tensor, Tensor, Tensor]:
         """For each row sum w d d', w e d and w e^2, in float64: its matrix, its gradient and its squared errors."""
         design, error, size = gathered.design, gathered.error, self.size
         weighted = (design * gathered.weight[..., None]).mT

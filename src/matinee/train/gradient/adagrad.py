@@ -15,7 +15,7 @@ _EPSILON = 1e-8
 
 
 @dataclass(frozen=True)
-class Touched:
+class TouchedRows:
     """The rows of one axis's tables that a batch touches: each once, with how often and where in the batch."""
 
     rows: Tensor  # distinct codes, ascending
@@ -24,7 +24,7 @@ class Touched:
     starts: Tensor  # of each code's positions within `order`
 
     @classmethod
-    def by(cls, codes: Tensor) -> "Touched":
+    def by(cls, codes: Tensor) -> "TouchedRows":
         """Sort a batch's codes; the sort is stable, so sums over equal codes have one order."""
         ordered, order = torch.sort(codes.long(), stable=True)
         rows, counts = torch.unique_consecutive(ordered, return_counts=True)
@@ -54,7 +54,7 @@ class RowAdagrad:
     def step(self, error: Tensor, rate: float, users: Tensor, movies: Tensor) -> None:
         """One step on half the summed squared error of a batch, each row of a table with its regularization."""
         error.square().sum().mul(0.5).backward()  # type: ignore[no-untyped-call]
-        touched = {"user": Touched.by(users), "movie": Touched.by(movies)}
+        touched = {"user": TouchedRows.by(users), "movie": TouchedRows.by(movies)}
         with torch.no_grad():
             for name, parameter in self._parameters.items():
                 if self._regularization.covers(name):
@@ -64,7 +64,7 @@ class RowAdagrad:
                     parameter.sub_(rate * parameter.grad / (self._totals[name].sqrt() + _EPSILON))
                 parameter.grad = None
 
-    def _move_rows(self, name: str, table: Tensor, rate: float, touched: Touched) -> None:
+    def _move_rows(self, name: str, table: Tensor, rate: float, touched: TouchedRows) -> None:
         if table.grad is None:
             return
         rows, totals = touched.rows, self._totals[name]

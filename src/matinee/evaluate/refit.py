@@ -3,7 +3,9 @@
 After a refit on all rows no unseen row is left, so the refit is compared with the weights that it was refitted from.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -37,14 +39,20 @@ def check_refit(tested: Path, refit: Path, *, split: Path, settings: GateSetting
     Returns:
         The verdict, with the figures that it rests on.
     """
-    low, high = read_as(split / MANIFEST, SplitManifest).scale
-    model = read_as(tested / MANIFEST, CandidateManifest).model
-    test = pl.read_parquet(split / "test.parquet", columns=["user_code", "movie_code", "rating"])
-    pairs = _draw_pairs(split)
     weights = [load_file(folder / "weights.safetensors") for folder in (tested, refit)]
     if not all(np.isfinite(table).all() for table in weights[1].values()):
         says = "some weights of the refit are not numbers"
         return RefitVerdict(name="refit", passed=False, says=says, finite=False)
+    return _compare(weights, read_as(tested / MANIFEST, CandidateManifest).model, split, settings)
+
+
+def _compare(
+    weights: Sequence[Mapping[str, NDArray[Any]]], model: str, split: Path, settings: GateSettings
+) -> RefitVerdict:
+    """Compare the tested weights with those of the refit, on the test rows and on random pairs."""
+    low, high = read_as(split / MANIFEST, SplitManifest).scale
+    test = pl.read_parquet(split / "test.parquet", columns=["user_code", "movie_code", "rating"])
+    pairs = _draw_pairs(split)
 
     def predict(users: Codes, movies: Codes) -> list[NDArray[np.float64]]:
         found = (forward.predict(each, users, movies, model=model) for each in weights)

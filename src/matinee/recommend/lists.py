@@ -87,23 +87,14 @@ def recommend_all(
         ConfigError: `out` can't be written, `top` is below 1 or the narrowing leaves no movie.
     """
     _check_top(top)
-    allowed = _allowed(release, narrowing)
     target = check_output(out, ours=True)
     started = time.perf_counter()
     asked, top = top, min(top, len(release.movies))
     users, device = len(release.users), _device(release, settings)
     size = int(np.clip((settings.memory_mb << 20) // (2 * _BYTES_PER_ROW * top), 1, _GROUP))
     groups = [range(first, min(first + size, users)) for first in range(0, users, size)]
+    digest = _digest_of_lists(release, narrowing, top=top, size=size, device=device)
     search = _search(release, top, narrowing=narrowing, device=device, memory_mb=settings.memory_mb)
-    digest = digest_of(
-        code=code_digest(__name__),
-        files=release.manifest.files,
-        top=top,
-        size=size,
-        device=device,
-        allowed=None if allowed is None else bytes_digest(allowed.tobytes()),
-        limits=[narrowing.per_franchise, narrowing.per_year],
-    )
     rows = 0
     with (
         _translate_disk_errors(out),
@@ -117,6 +108,22 @@ def recommend_all(
         for group, (best, codes) in found:
             rows += write(rows_of_codes(release, np.arange(group.start, group.stop), best, codes))
     return _result(release, out, users=users, rows=rows, started=started)
+
+
+def _digest_of_lists(
+    release: Release, narrowing: Narrowing, *, top: int, size: int, device: str | None
+) -> str:
+    """The digest of all that decides the lists. Raises ConfigError if the narrowing leaves no movie."""
+    allowed = _allowed(release, narrowing)
+    return digest_of(
+        code=code_digest(__name__),
+        files=release.manifest.files,
+        top=top,
+        size=size,
+        device=device,
+        allowed=None if allowed is None else bytes_digest(allowed.tobytes()),
+        limits=[narrowing.per_franchise, narrowing.per_year],
+    )
 
 
 def recommend_some(

@@ -5,6 +5,7 @@ The ground truth includes the best RMSE that a model without dates can reach, as
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -116,53 +117,97 @@ def write_sample(
     users = default_users(ratings) if users is None else users
     movies = default_movies(ratings) if movies is None else movies
     _check_room(ratings, users=users, movies=movies)
-    plays, text_ids = feedback == "implicit", ids == "text"
-    _check_format(format, dirty=dirty, plays=plays, text_ids=text_ids)
-    planted = plant(ratings=ratings, users=users, movies=movies, seed=seed)
-    dirt = plan_dirt(ratings, dirty=dirty, netflix=format == "netflix", seed=seed, text_ids=text_ids)
+    asked = _Asked(ratings, users, movies, seed, format, dirty, feedback, ids)
+    asked.check_format()
     with _fresh_folder(out) as fresh:
-        title_rejects = _write_titles(fresh / _TITLES, movies, dirty=dirty, seed=seed, text_ids=text_ids)
-        progress.begin("writing ratings", total=ratings, unit="ratings")
-        statistics = _write_ratings(fresh, format, planted, dirt, plays=plays, text_ids=text_ids)
-        truth = Truth(
-            version=_VERSION,
-            seed=seed,
-            format=format,
-            feedback=feedback,
-            ids=ids,
-            dirty=dirty,
-            rows=ratings + len(dirt.kinds),
-            ratings=ratings,
-            users=users,
-            movies=movies,
-            rated_movies=int(statistics.rated.sum()),
-            rank=RANK,
-            **({} if plays else _figures(statistics)),
-            rejects=dirt.counts(),
-            titles=movies,
-            title_rejects=title_rejects,
-        )
+        truth = asked.write(fresh)
         _replace(out, fresh, truth)
     return truth
 
 
-def _write_titles(path: Path, movies: int, *, dirty: float, seed: int, text_ids: bool) -> dict[str, int]:
-    """Write a title for each movie, and bad rows; returns the number of those by code."""
-    lines, rejects = soil_titles(invent_titles(movies, seed=seed), dirty=dirty, seed=seed, text_ids=text_ids)
-    if text_ids:
-        lines = list(map(with_text_id, lines))
-    path.write_bytes("".join(f"{line}\n" for line in lines).encode("iso-8859-1"))
-    return rejects
+@dataclass(frozen=True)
+class _Asked:
+    """The sample to write; the fields are the arguments of `write_sample`."""
 
+    ratings: int
+    users: int
+    movies: int
+    seed: int
+    format: SampleFormat
+    dirty: float
+    feedback: Literal["explicit", "implicit"]
+    ids: Literal["integer", "text"]
 
-def _write_ratings(
-    folder: Path, name: SampleFormat, planted: Planted, dirt: Dirt, *, plays: bool, text_ids: bool
-) -> SampleStatistics:
-    if name == "csv":
-        return write_csv(folder / _RATINGS, planted, dirt=dirt, plays=plays, text_ids=text_ids)
-    if name == "netflix":
-        return write_netflix(folder, planted, dirt=dirt)
-    return write_table(folder / f"ratings.{name}", planted, name, text_ids=text_ids)
+    @property
+    def is_of_plays(self) -> bool:
+        return self.feedback == "implicit"
+
+    @property
+    def has_text_ids(self) -> bool:
+        return self.ids == "text"
+
+    def check_format(self) -> None:
+        """Raise ConfigError for a format that the rows can't be written in."""
+        if self.is_of_plays and (self.format != "csv" or self.dirty):
+            raise ConfigError(
+                "No sample was written: plays are written as clean CSV. Leave out --format and --dirty."
+            )
+        if self.has_text_ids and self.format == "netflix":
+            raise ConfigError(
+                "No sample was written: the format of Netflix has numbers as ids of movies. Leave out --ids text, or "
+                "--format netflix."
+            )
+        if self.format not in ("csv", "netflix") and self.dirty:
+            raise ConfigError(
+                f"No sample was written: {self.format} is written without bad rows. Leave out --dirty, or use csv or "
+                "netflix."
+            )
+
+    def write(self, folder: Path) -> Truth:
+        """Write titles and ratings; returns the ground truth."""
+        planted = plant(ratings=self.ratings, users=self.users, movies=self.movies, seed=self.seed)
+        netflix, text_ids = self.format == "netflix", self.has_text_ids
+        dirt = plan_dirt(self.ratings, dirty=self.dirty, netflix=netflix, seed=self.seed, text_ids=text_ids)
+        title_rejects = self._write_titles(folder / _TITLES)
+        progress.begin("writing ratings", total=self.ratings, unit="ratings")
+        statistics = self._write_ratings(folder, planted, dirt)
+        return Truth(
+            version=_VERSION,
+            seed=self.seed,
+            format=self.format,
+            feedback=self.feedback,
+            ids=self.ids,
+            dirty=self.dirty,
+            rows=self.ratings + len(dirt.kinds),
+            ratings=self.ratings,
+            users=self.users,
+            movies=self.movies,
+            rated_movies=int(statistics.rated.sum()),
+            rank=RANK,
+            **({} if self.is_of_plays else _figures(statistics)),
+            rejects=dirt.counts(),
+            titles=self.movies,
+            title_rejects=title_rejects,
+        )
+
+    def _write_titles(self, path: Path) -> dict[str, int]:
+        """Write a title for each movie, and bad rows; returns the number of those by code."""
+        titles, text_ids = invent_titles(self.movies, seed=self.seed), self.has_text_ids
+        lines, rejects = soil_titles(titles, dirty=self.dirty, seed=self.seed, text_ids=text_ids)
+        if text_ids:
+            lines = list(map(with_text_id, lines))
+        path.write_bytes("".join(f"{line}\n" for line in lines).encode("iso-8859-1"))
+        return rejects
+
+    def _write_ratings(self, folder: Path, planted: Planted, dirt: Dirt) -> SampleStatistics:
+        if self.format == "csv":
+            plays, text_ids = self.is_of_plays, self.has_text_ids
+            return write_csv(folder / _RATINGS, planted, dirt=dirt, plays=plays, text_ids=text_ids)
+        if self.format == "netflix":
+            return write_netflix(folder, planted, dirt=dirt)
+        return write_table(
+            folder / f"ratings.{self.format}", planted, self.format, text_ids=self.has_text_ids
+        )
 
 
 def _figures(statistics: SampleStatistics) -> dict[str, float]:
@@ -178,22 +223,6 @@ def _check_bounds(**values: float | None) -> None:
     ]
     if faults:
         raise ConfigError("No sample was written: " + " ".join(faults))
-
-
-def _check_format(name: SampleFormat, *, dirty: float, plays: bool, text_ids: bool) -> None:
-    if plays and (name != "csv" or dirty):
-        raise ConfigError(
-            "No sample was written: plays are written as clean CSV. Leave out --format and --dirty."
-        )
-    if text_ids and name == "netflix":
-        raise ConfigError(
-            "No sample was written: the format of Netflix has numbers as ids of movies. Leave out --ids text, or "
-            "--format netflix."
-        )
-    if name not in ("csv", "netflix") and dirty:
-        raise ConfigError(
-            f"No sample was written: {name} is written without bad rows. Leave out --dirty, or use csv or netflix."
-        )
 
 
 def _check_room(ratings: int, *, users: int, movies: int) -> None:

@@ -48,33 +48,7 @@ def _forgotten(ground: Ground) -> None:
     assert (ground.store / "forgotten.json").is_file()
 
 
-LIST = '{"key": "00ff", "hashes": ["0123456789abcdef0123456789abcdef"], "checksum": "no"}'
-
 ATTACKS = [
-    Attack(
-        "ingest with an empty forgotten.json",
-        INGEST,
-        1,
-        writes("forgotten.json", ""),
-        ["forgotten.json", "Restore it from a backup"],
-        ["emove"],
-    ),
-    Attack(
-        "ingest with a list of forgotten users that lost its key",
-        INGEST,
-        1,
-        writes("forgotten.json", '{"key": "", "hashes": []}'),
-        ["forgotten.json", "key"],
-        ["emove"],
-    ),
-    Attack(
-        "ingest with a list of forgotten users whose hash was changed",
-        INGEST,
-        1,
-        writes("forgotten.json", LIST),
-        ["was changed after it was written"],
-        ["emove"],
-    ),
     Attack(
         "forget with a list that is nested too deep",
         FORGET,
@@ -90,13 +64,6 @@ ATTACKS = [
         writes("forgotten.json", '{"key": "00", "hashes": [1]}'),
         ["forgotten.json", "hashes.0"],
         ["emove"],
-    ),
-    Attack(
-        "doctor sees a damaged list of forgotten users",
-        DOCTOR,
-        1,
-        writes("forgotten.json", "[]"),
-        ["fail  files", "is not a JSON object"],
     ),
     Attack(
         "doctor sees a series without points",
@@ -135,13 +102,6 @@ ATTACKS = [
         ["champion.json is damaged", "v0002` writes the file"],
     ),
     Attack(
-        "predict with a pointer of numbers",
-        PREDICT,
-        1,
-        writes("champion.json", '{"version": 2}'),
-        ["champion.json is damaged"],
-    ),
-    Attack(
         "predict with a pointer that is a pipe",
         PREDICT,
         1,
@@ -153,13 +113,6 @@ ATTACKS = [
         ROLLBACK,
         1,
         writes("champion.json", "[]"),
-        ["matinee promote"],
-    ),
-    Attack(
-        "releases with a pointer that is nested too deep",
-        RELEASES,
-        1,
-        writes("champion.json", DEEP),
         ["matinee promote"],
     ),
     Attack(

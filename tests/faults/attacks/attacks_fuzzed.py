@@ -92,9 +92,6 @@ ATTACKS = [
         ["is damaged"],
         keeps_store=False,
     ),
-    Attack("files: null in a manifest", SIMILAR, 1, claim(files=None), ["manifest.json"]),
-    Attack("a version of the schema that is text", RELEASES, 1, claim(schema_version="1"), ["v0001"]),
-    Attack("a scale of one number", SIMILAR, 1, claim(scale=[1.0]), ["scale"]),
     Attack("a model without a name", SIMILAR, 1, claim(model=""), ["model"]),
     Attack(
         "cutoffs that are text",

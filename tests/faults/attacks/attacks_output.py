@@ -5,7 +5,6 @@ import io
 import json
 import os
 import signal
-import socket
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -79,11 +78,6 @@ def _out(ground: Ground) -> Path:
     return ground.folder / "out"
 
 
-def _socket(ground: Ground) -> None:
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(_out(ground)))
-
-
 def _link(target: str) -> Callable[[Ground], None]:
     return lambda ground: _out(ground).symlink_to(target.format(folder=ground.folder))
 
@@ -123,11 +117,6 @@ def _kept(ground: Ground) -> None:
     assert [line.rpartition(",")[0] for line in lines] == ["userID,movieID,note", "6,8,=cmd()"]
 
 
-def _behind_the_link(ground: Ground) -> None:
-    assert _out(ground).is_symlink()
-    assert (ground.folder / "real.csv").read_text().startswith("userID,movieID,prediction\n6,8,")
-
-
 NO_SPACE = _raise(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
 
@@ -143,19 +132,13 @@ OUTPUTS = [
         patches={"matinee.registry.Registry.versions": _raise(RuntimeError("cannot cache function 'f': no locator"))}),
     _predict("a folder", "{folder}/out", 2, lambda ground: _out(ground).mkdir(), says=["is a folder"]),
     _predict("a pipe without reader", "{folder}/out", 2, _fifo, check=_stays(stat.S_ISFIFO), says=["has no reader"]),
-    _predict("a socket", "{folder}/out", 2, _socket, check=_stays(stat.S_ISSOCK), says=["is a socket"]),
     _predict("a device", "/dev/null", 0, check=_stays(stat.S_ISCHR, "/dev/null")),
-    _predict("a full device", "/dev/full", 1, says=["/dev/full could not be written: No space"], hides=["pairs.csv"]),
     _predict("a full disk", "{folder}/out", 1, lambda ground: _out(ground).write_text("old"),
         patches={"matinee.store.output.os.fsync": NO_SPACE}, check=_old_stays, says=["/out could not be written"],
         hides=["pairs.csv"]),
-    _predict("a link to a file", "{folder}/out", 0, _link("{folder}/real.csv"), check=_behind_the_link),
     _predict("a link to nowhere", "{folder}/out", 2, _link("{folder}/none/real.csv"), says=["/none does not exist"]),
-    _predict("a link that leads to itself", "{folder}/out", 2, _link("{folder}/out"), says=["symbolic links"]),
     _predict("a folder that only its owner may write", "{folder}/out", 2, check=_nothing_is_made,
         patches={"matinee.store.output.os.access": lambda *_: False}, says=["Permission denied"]),
-    _predict("a name too long", "{folder}/" + "n" * 300, 2, check=_nothing_is_made, says=["name too long"]),
-    _predict("a name with a null byte", "{folder}/a\0b", 2, check=_nothing_is_made, says=["null byte"]),
     _predict("a folder that is a file", "{ratings}/out.csv", 2, says=["can't be written"]),
     _predict("stdout", "-", 0, check=_nothing_is_made, says=["userID,movieID,prediction\n6,8,", "1 predictions"]),
     Attack("predictions and JSON both on stdout", [*PREDICT, "-", "--json"], 2, prepare=_pairs(), says=["--json"]),

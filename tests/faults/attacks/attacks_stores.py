@@ -31,10 +31,6 @@ def _write(path: Path, value: object) -> None:
     path.write_text(value if isinstance(value, str) else json.dumps(value))
 
 
-def _puts(name: str, value: object) -> Callable[[Ground], None]:
-    return lambda ground: _write(ground.foreign / name, value)
-
-
 def _foreign(
     name: str, words: Sequence[str], prepare: Callable[[Ground], None] = lambda ground: None
 ) -> Attack:
@@ -156,19 +152,6 @@ ATTACKS = [
     _foreign("prune where all names are ours", PRUNE[:1], _emptied),
     _foreign("forget where all names are ours", ["forget", "--user", "1"], _emptied),
     _foreign("prune where a link is the marker", PRUNE[:1], _link_marker),
-    _foreign("prune by another program's marker", PRUNE[:1], _puts(MARKER, {"kind": "shop"})),
-    _foreign("prune by another team's champion", PRUNE[:1], _puts("champion.json", {"version": "v1"})),
-    _foreign("prune by another program's log", PRUNE[:1], _puts("log.jsonl", '{"action": "prune"}\n[1]\n')),
-    _foreign(
-        "prune by a manifest of another folder",
-        PRUNE[:1],
-        _puts(f"work/{DIGEST}/manifest.json", {"kind": "work", "digest": "0" * 20, "schema_version": 1}),
-    ),
-    _foreign(
-        "promote by a page's manifest",
-        ["promote", "v0001"],
-        _puts("releases/v0001/manifest.json", {"version": "2", "schema_version": 1}),
-    ),
     Attack("releases of a folder that is no store", ["releases", "--store", "{foreign}"], 0, says=[NO_STORE[3:]]),
     _foreign("similar in a folder that is no store", ["similar", "--movie", "1"]),
     Attack("doctor of a folder that is no store", ["doctor", "--store", "{foreign}"], 1, says=[NO_STORE]),

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -114,24 +113,12 @@ def empty_but_says_so(data: bytes) -> bytes:
     return claimed
 
 
-def infinite(tables: dict[str, Any]) -> None:
-    tables["movie_bias"][3] = np.inf
-
-
-def nan(tables: dict[str, Any]) -> None:
-    tables["user_factors"][5, 1] = np.nan
-
-
 def fewer_users(tables: dict[str, Any]) -> None:
     tables["user_factors"], tables["user_bias"] = tables["user_factors"][:-50], tables["user_bias"][:-50]
 
 
 def wrong_column(tables: dict[str, Any]) -> None:
     tables["user_factors"] = tables["user_factors"][:, :-1]
-
-
-def foreign_table(tables: dict[str, Any]) -> None:
-    tables["movie_embedding"] = tables["movie_factors"]
 
 
 def lying_header(folder: Path) -> None:
@@ -149,12 +136,6 @@ def pickle(folder: Path) -> None:
     np.save(folder / "seen.offsets.npy", np.array([0, {"a": 1}], object), allow_pickle=True)
 
 
-def link_out(ground: Ground) -> None:
-    path = release(ground) / "weights.safetensors"
-    path.rename(ground.folder / "elsewhere")
-    path.symlink_to(ground.folder / "elsewhere")
-
-
 def linked_folder(ground: Ground) -> None:
     path = release(ground) / "plots"
     path.rename(ground.folder / "plots")
@@ -164,15 +145,6 @@ def linked_folder(ground: Ground) -> None:
 def endless(ground: Ground) -> None:
     (release(ground) / "manifest.json").unlink()
     (release(ground) / "manifest.json").symlink_to("/dev/zero")
-
-
-def fifo(ground: Ground) -> None:
-    (release(ground) / "prior.json").unlink()
-    os.mkfifo(release(ground) / "prior.json")
-
-
-def manifest_text(text: str, version: str = "v0001") -> Callable[[Ground], None]:
-    return lambda ground: (release(ground, version) / "manifest.json").write_text(text) and None
 
 
 def swap(ground: Ground) -> None:

@@ -8,7 +8,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +25,7 @@ from matinee.pipeline.tuning.trials import PrunedError, Trials, check_installed
 from matinee.registry import now
 from matinee.settings import Settings
 from matinee.settings.device import choose_device
-from matinee.settings.space import Range, ranking_space, rating_space
+from matinee.settings.space import Range, Space, ranking_space, rating_space
 from matinee.store import Reference, Store
 from matinee.store.digests import code_digest, digest_of
 from matinee.store.disk_errors import writing
@@ -101,22 +101,8 @@ class Tuning:
             goal: {name: SearchedRange(**vars(searched)) for name, searched in space.items()}
             for goal, space in spaces.items()
         }
-        resolved = base.resolved()
-        study = digest_of(
-            split=split.digest,
-            goals=goals,
-            spaces={
-                goal: {name: vars(each) for name, each in space.items()} for goal, space in spaces.items()
-            },
-            model=resolved.model.model_dump(),
-            train=resolved.train.model_dump(exclude={"device", "threads", "ranks", "refit", "time"}),
-            rank=base.rank.model_dump(),
-            ranking_users=base.evaluate.ranking_users,
-            device=choose_device(base.train.device, setting="train.device"),
-            code=code_digest("matinee.pipeline.tuning.scores"),
-        )
         file = StudyFile(
-            study=study,
+            study=_digest_of_study(base, split, spaces),
             dataset=manifest.dataset,
             split=split.digest,
             goals=goals,
@@ -124,7 +110,7 @@ class Tuning:
             spaces=notes,
             begun=now(),
         )
-        folder = store.folder(TUNINGS, study)
+        folder = store.folder(TUNINGS, file.study)
         refuse_link(folder.parent)
         with contextlib.suppress(
             StoreError, FileNotFoundError
@@ -225,6 +211,22 @@ class Tuning:
         return Call(
             study=self.file.study, goal=goal, number=number, repeat=repeat, settings=values, workers=workers
         )
+
+
+def _digest_of_study(base: Settings, split: Reference, spaces: Mapping[Goal, Space]) -> str:
+    """The digest of all that decides what a search finds. Its keys are part of it, so they stay as they are."""
+    resolved = base.resolved()
+    return digest_of(
+        split=split.digest,
+        goals=list(spaces),
+        spaces={goal: {name: vars(each) for name, each in space.items()} for goal, space in spaces.items()},
+        model=resolved.model.model_dump(),
+        train=resolved.train.model_dump(exclude={"device", "threads", "ranks", "refit", "time"}),
+        rank=base.rank.model_dump(),
+        ranking_users=base.evaluate.ranking_users,
+        device=choose_device(base.train.device, setting="train.device"),
+        code=code_digest("matinee.pipeline.tuning.scores"),
+    )
 
 
 def repeat_name(number: int, repeat: int) -> str:

@@ -51,7 +51,7 @@ def test_a_failed_write_keeps_the_earlier_sample(tmp_path: Path, monkeypatch: py
     def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device", str(tmp_path / "ratings.csv"))
 
-    monkeypatch.setattr("matinee.sample.write_csv", fail)
+    monkeypatch.setattr("matinee.sample.content.write_csv", fail)
     with pytest.raises(StoreError, match="No space left"):
         write_sample(tmp_path, ratings=2000)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -31,12 +31,7 @@ from matinee.ingest.reading.plays import (
     read_as_plays,
 )
 from matinee.ingest.reading.prelude import Prelude, read_prelude
-from matinee.ingest.reading.row_format import (
-    FoundColumns,
-    possible_line_forms,
-    with_form_of_rows,
-    with_row_names,
-)
+from matinee.ingest.reading.row_format import FoundColumns, possible_forms, with_form_of_rows, with_row_names
 from matinee.ingest.reading.rows import (
     BLANKS,
     DELIMITERS,
@@ -90,9 +85,7 @@ def recognize(head: bytes, settings: IngestSettings, *, label: str, is_text: boo
         placed = {name: place for place, name in enumerate(named) if not (plays and name == "rating")}
         found = FoundColumns(LineForm(","), without_left_out(placed, settings), list(named), has_header=False)
         return _describe(found, prelude, settings, label=label, netflix=True)
-    found = _recognize_columns(
-        prelude, possible_line_forms(prelude, settings, is_text=is_text), settings, label
-    )
+    found = _recognize_columns(prelude, possible_forms(prelude, settings, is_text=is_text), settings, label)
     if plays:
         found = found._replace(columns=read_as_plays(found.columns, found.names, label))
     return _describe(found, prelude, settings, label=label)

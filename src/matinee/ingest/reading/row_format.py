@@ -23,7 +23,7 @@ class FoundColumns(NamedTuple):
     remarks: tuple[str, ...] = ()
 
 
-def possible_line_forms(prelude: Prelude, settings: IngestSettings, *, is_text: bool) -> list[LineForm]:
+def possible_forms(prelude: Prelude, settings: IngestSettings, *, is_text: bool) -> list[LineForm]:
     """The forms that lines may have, the usual ones first.
 
     Of JSON lines and tables, which are no text, only other lines are in quotes as a whole.

@@ -5,21 +5,13 @@ The ground truth includes the best RMSE that a model without dates can reach, as
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-
-from pydantic import BaseModel, ConfigDict
 
 from matinee.errors import ConfigError, StoreError
 from matinee.errors.text import shown
 from matinee.sample.content import RATINGS, TITLES, Sample, SampleFormat, Truth
-from matinee.sample.planted import RANK, Planted, default_movies, default_users, plant
-from matinee.sample.rows import SampleStatistics, write_csv, write_netflix, write_table
-from matinee.sample.tables import TableFormat
-from matinee.sample.text_ids import with_text_id
-from matinee.sample.titles import invent_titles
-from matinee.store import progress
+from matinee.sample.planted import default_movies, default_users
 from matinee.store.checksums import sync_folder
 from matinee.store.disk_errors import writing_out
 from matinee.store.files import write_json

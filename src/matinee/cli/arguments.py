@@ -248,7 +248,7 @@ def _add_answer_verbs(verb: Verb) -> None:
         type=path,
         required=True,
         metavar="OUT.csv",
-        help="file for the columns of the pairs and the predictions",
+        help="file for the pairs with all their columns, and a column of predictions",
     )
     add_settings(predict, only="ingest")
 

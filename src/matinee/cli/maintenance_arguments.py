@@ -22,10 +22,14 @@ def add_maintenance_verbs(verb: Verb) -> None:
     completion = verb(
         "completion",
         "completion_verb.completion",
-        "Print a script that completes verbs and options in a shell.",
+        "Print a script with which a shell completes verbs and options.",
     )
     completion.add_argument("shell", choices=["bash", "zsh", "fish"], help="the shell")
-    doctor = verb("doctor", "maintenance_verbs.doctor", "Check versions, device, clock, server and a store.")
+    doctor = verb(
+        "doctor",
+        "maintenance_verbs.doctor",
+        "Check the versions, the device, the clock, the Prefect server and a store.",
+    )
     doctor.add_argument("--store", type=store_path, metavar="DIR", help="store to check")
 
 
@@ -42,7 +46,7 @@ def _add_copies(verb: Verb) -> None:
     migrate = verb(
         "migrate",
         "migrate_verb.migrate",
-        "Bring a store to the formats of this version, and report what the next run computes again.",
+        "Update the file formats of a store to this version, and report what the next run will compute again.",
     )
     add_store(migrate, only_folder=True)
     migrate.add_argument("--dry-run", action="store_true", help="change nothing, report only")

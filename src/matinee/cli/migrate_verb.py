@@ -12,7 +12,7 @@ from matinee.store.identity import STORE_VERSION
 
 
 def migrate(call: argparse.Namespace) -> Outcome:
-    """Bring a store to the formats of this version, and report what the next run computes again.
+    """Update the file formats of a store to this version, and report what the next run will compute again.
 
     The exit status is 1 if this version can't use a release.
     """

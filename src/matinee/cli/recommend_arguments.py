@@ -17,7 +17,7 @@ def add_recommend_verbs(verb: Verb) -> None:
         "--out",
         type=path,
         metavar="OUT.parquet",
-        help="Parquet file for the lists; required with --all. With --user, the first lists are printed in any case",
+        help="Parquet file for the lists; required with --all. With --user, the first lists are also printed",
     )
     users = recommend.add_mutually_exclusive_group(required=True)
     users.add_argument(

@@ -30,7 +30,11 @@ def add_registry_verbs(verb: Verb) -> None:
         help="version of a release, or the first characters of the digest of a dataset, a candidate, an "
         "evaluation or a search for settings (default: the champion)",
     )
-    sign = verb("sign", "release_verbs.sign", "Sign a release with the key that MATINEE_SIGNING_KEY names.")
+    sign = verb(
+        "sign",
+        "release_verbs.sign",
+        "Sign a release with the key in the file that MATINEE_SIGNING_KEY names.",
+    )
     add_store(sign, only_folder=True)
     sign.add_argument("version", metavar="VERSION", help="name of the release, such as v0002")
     _add_changes(verb)

@@ -12,17 +12,20 @@ def add_serve_verb(verb: Verb) -> None:
     added = verb(
         "serve",
         "serve_verb.serve",
-        "Answer questions about the champion over HTTP, and show a page, until Ctrl-C.",
+        "Serve the champion over HTTP, with a page for people, until Ctrl-C.",
     )
     source = added.add_mutually_exclusive_group(required=True)
     source.add_argument(
         "--store",
         type=store_path,
         metavar="DIR",
-        help="store whose champion answers; a new champion replaces the old one",
+        help="store whose champion is served; a new champion takes its place",
     )
     source.add_argument(
-        "--release", type=path, metavar="DIR", help="folder of a release that answers in place of a champion"
+        "--release",
+        type=path,
+        metavar="DIR",
+        help="folder of the release to serve, instead of the champion of a store",
     )
     added.add_argument(
         "--host",

@@ -80,7 +80,8 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
         type=file_text,
         required=True,
         metavar="PATH",
-        help="file with the id, year and title of each movie: Netflix Prize, MovieLens, or a table with a header",
+        help="file with the id, year and title of each movie, in the format of the Netflix Prize or of MovieLens, or "
+        "as a table with a header",
     )
 
 

@@ -108,7 +108,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--root",
         type=Path,
         default=Path.cwd(),
-        help="base folder of relative paths in deployments (default: the current folder)",
+        help="folder that relative paths of deployments start from (default: the current folder)",
     )
     return parser
 

@@ -14,8 +14,8 @@ class EvaluateSettings(Section):
     ranking_users: int = Field(
         100_000,
         ge=1,
-        description="Maximum number of users whose lists are measured. If more users liked a test row, a seeded "
-        "sample of them is drawn.",
+        description="Maximum number of users whose lists are measured. If more users liked a movie of the "
+        "test rows, the same random sample of them is drawn each time.",
     )
 
 

@@ -165,20 +165,21 @@ class TrainSettings(Section):
     time: Literal["auto", "on", "off"] = Field(
         "auto",
         description="Whether a user's latest ratings count more in the user's bias (dot only). auto does so if the "
-        "split is temporal or last_n and it lowers the valid RMSE. on always does; off never does.",
+        "split is temporal or last_n and the valid RMSE falls. on always does; off never does.",
     )
     titles: Literal["auto", "on", "off"] = Field(
         "auto",
         description="Whether movies without training rows get a level and a vector from their titles and years. auto "
-        "does so if such estimates are right for rated movies that are left out. on always does; off never does.",
+        "does so if this beats the mean on rated movies that are held out. on always does; off never does.",
     )
     seed: int = Field(
         0, ge=0, lt=2**32, description="Random seed of the initial weights and of the order of rows."
     )
     refit: Literal["none", "train_valid", "all"] = Field(
         "train_valid",
-        description="Second fit with the best number of epochs. none skips it. train_valid fits train and valid rows, "
-        "and its weights are tested. all also fits every row after the gate has passed the candidate.",
+        description="Whether to fit again with the best number of epochs. none does not. train_valid fits the train "
+        "and the valid rows, before the test. all does so too, and fits all rows once the gate has passed the "
+        "candidate.",
     )
 
 

@@ -32,8 +32,7 @@ class RankSettings(Section):
         0.6,
         ge=0,
         le=100,
-        description="Weight of the presence of a rating in the target of the fit. The value of the rating has "
-        "weight 1.",
+        description="Weight in the fit of whether a user rated a movie at all. How the user rated it has weight 1.",
     )
     iterations: int = Field(
         6,

@@ -47,10 +47,8 @@ ATTACKS = [
     refused(
         "a user of 5,000 digits", HEADER + f"{'9' * 5000},1,a\n", "line 2", "column userID", "integer id"
     ),
-    refused("a user with an underscore", HEADER + "1_0,1,a\n", "'1_0'", "integer id"),
     refused("a user in Arabic digits", HEADER + "\u0663,1,a\n", "line 2", "integer id"),
     refused("a user behind a blank of another kind", HEADER + "\u20031,1,a\n", "line 2", "integer id"),
-    refused("a user beyond 64 bits", HEADER + "9223372036854775808,1,a\n", "integer id"),
     refused("a movie line of 5,000 digits", f"{'9' * 5000}:\n1\n", "line 2", "integer id"),
     refused("a user of escapes", HEADER + "\x1b]0;own\x07,1,a\n", "\\x1b]0;own\\x07"),
     refused("a header of escapes", "\x1b[31muser,mov\x1bie\n1,1\n", "no column for the user id"),
@@ -62,7 +60,6 @@ ATTACKS = [
     ),
     refused("a field of 200 kB", HEADER + "1,1," + "a" * 200_000 + "\n", "line 2", "field limit"),
     refused("a bomb of gzip", lambda: gzip.compress(b"1" * (18 << 20), 1), "line 1", "ingest.max_line_mb"),
-    refused("gzip cut off", gzip.compress(GOOD.encode())[:-5], "could not be read", status=2),
     refused("Parquet that is none", b"PAR1" + bytes(99) + b"PAR1", "could not be read", status=2),
     refused("a zip without its directory", b"PK\x03\x04" + GOOD.encode(), "zip archive ends", status=2),
     refused("a zip of two files", zipped({"a.csv": GOOD, "b.csv": GOOD}), "several files", "a.csv and b.csv"),
@@ -78,7 +75,6 @@ ATTACKS = [
     predicts("zstd", zstd(GOOD.encode()), 2),
     predicts("a zip of xz", zipped({"a.csv.xz": lzma.compress(GOOD.encode())}), 2),
     predicts("JSON lines", '{"user": 1, "movie": 2, "note": "a, b"}\n{"user": 2, "movie": 2}\n', 2),
-    refused("nothing at all", b"", "is empty"),
     predicts("carriage returns alone", GOOD.replace("\n", "\r"), 2),
     predicts("blanks, signs and zeros around ids", HEADER + " +1 ,\t001,a\n", 1),
     predicts("bytes that are not UTF-8", GOOD.encode() + b"3,1,\xff\xfe\n", 3),

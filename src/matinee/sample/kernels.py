@@ -48,7 +48,7 @@ class PlantedMovies(NamedTuple):
     alias_cut: NDArray[np.float64]
 
 
-class RatingLaw(NamedTuple):
+class Law(NamedTuple):
     """How tastes and chance become ratings."""
 
     pull: float  # the odds of a pair grow by exp(pull * fit)
@@ -65,7 +65,7 @@ class RatingRows(NamedTuple):
     day: NDArray[np.int16]
 
 
-class DrawnRows(NamedTuple):
+class Drawn(NamedTuple):
     """The rows of a block in random order, and what they add to the statistics."""
 
     user: NDArray[np.int32]  # from 0 within the block
@@ -173,7 +173,7 @@ def _rate(state: NDArray[np.uint64], score: float, noise: float) -> tuple[int, f
 
 
 @_compiled
-def draw_block(seed: np.uint64, users: PlantedUsers, movies: PlantedMovies, law: RatingLaw) -> DrawnRows:
+def draw_block(seed: np.uint64, users: PlantedUsers, movies: PlantedMovies, law: Law) -> Drawn:
     """All ratings of a block's users, no pair twice."""
     rows = users.ratings.sum()
     state = np.array([seed], np.uint64)
@@ -201,7 +201,7 @@ def draw_block(seed: np.uint64, users: PlantedUsers, movies: PlantedMovies, law:
             bins[0, place] += 1
             bins[1, place] += rating
             row += 1
-    return DrawnRows(user_of, movie_of, rating_of, day_of, squares, bins)
+    return Drawn(user_of, movie_of, rating_of, day_of, squares, bins)
 
 
 @_compiled

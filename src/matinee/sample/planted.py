@@ -12,7 +12,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.sample.kernels import PlantedMovies, PlantedUsers, RatingLaw
+from matinee.sample.kernels import Law, PlantedMovies, PlantedUsers
 
 LAST_USER_ID = 2_649_429  # of Netflix, whose 480,189 ids are spread out below it
 FIRST_DATE, LAST_DATE = date(1999, 11, 11), date(2005, 12, 31)
@@ -40,7 +40,7 @@ class Planted:
     user_ids: NDArray[np.int32]
     users: PlantedUsers
     movies: PlantedMovies
-    law: RatingLaw
+    law: Law
 
 
 def default_users(ratings: int) -> int:
@@ -72,7 +72,7 @@ def plant(*, ratings: int, users: int, movies: int, seed: int) -> Planted:
             since=since.astype(np.int16),
         ),
         movies=_plant_movies(rng, movies=movies, scale=scale),
-        law=RatingLaw(pull=PULL, noise=NOISE, days=DAYS),
+        law=Law(pull=PULL, noise=NOISE, days=DAYS),
     )
 
 

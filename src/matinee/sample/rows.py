@@ -21,7 +21,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from matinee.sample.dirt import Dirt, bad_row
-from matinee.sample.kernels import BIAS_BINS, DrawnRows, PlantedUsers, RatingRows, draw_block, format_rows
+from matinee.sample.kernels import BIAS_BINS, Drawn, PlantedUsers, RatingRows, draw_block, format_rows
 from matinee.sample.planted import FIRST_DATE, Planted, day_texts
 from matinee.sample.tables import TableFormat, open_table, schema_of, table_of
 from matinee.sample.text_ids import with_text_ids
@@ -55,7 +55,7 @@ class SampleStatistics:
     def __post_init__(self) -> None:
         self.rated = np.zeros(self.movies, np.bool_)
 
-    def add(self, drawn: DrawnRows) -> None:
+    def add(self, drawn: Drawn) -> None:
         """Add a block."""
         self.ratings += np.bincount(drawn.rating, minlength=6)
         self.bins += drawn.bins
@@ -91,7 +91,7 @@ def write_csv(
     statistics = SampleStatistics(len(planted.movies.weight))
     first_rows = _first_rows(planted)
 
-    def write_block(block: int) -> tuple[DrawnRows, bytes]:
+    def write_block(block: int) -> tuple[Drawn, bytes]:
         drawn = _draw(planted, block)
         user_id = planted.user_ids[drawn.user + block * _USERS_PER_BLOCK]
         rows = RatingRows(user_id, drawn.movie + np.int32(1), drawn.rating, drawn.day)
@@ -115,7 +115,7 @@ def write_table(
     statistics = SampleStatistics(len(planted.movies.weight))
     schema = schema_of(text_ids=text_ids)
 
-    def draw(block: int) -> tuple[DrawnRows, pa.Table]:
+    def draw(block: int) -> tuple[Drawn, pa.Table]:
         drawn = _draw(planted, block)
         user_id = planted.user_ids[drawn.user + block * _USERS_PER_BLOCK]
         rows = RatingRows(user_id, drawn.movie + np.int32(1), drawn.rating, drawn.day)
@@ -156,7 +156,7 @@ def _first_rows(planted: Planted) -> list[int]:
     return [0, *ends.tolist()]
 
 
-def _draw(planted: Planted, block: int) -> DrawnRows:
+def _draw(planted: Planted, block: int) -> Drawn:
     here = slice(block * _USERS_PER_BLOCK, (block + 1) * _USERS_PER_BLOCK)
     every = planted.users
     users = PlantedUsers(every.ratings[here], every.score[here], every.taste[here], every.since[here])

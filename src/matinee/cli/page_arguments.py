@@ -7,6 +7,25 @@ from matinee.ops.folders import path
 
 def add_page_verbs(verb: Verb) -> None:
     """Add the verbs to a command line."""
+    _add_compare(verb)
+    report = verb("report", "report_verb.report", "Write the report of a release: one HTML file for people.")
+    export = verb(
+        "export", "export_verb.export", "Write a release as ONNX models, for programs in other languages."
+    )
+    for added in (report, export):
+        added.add_argument(
+            "version", metavar="VERSION", help="name of the release, such as v0002, or `champion`"
+        )
+        add_store(added)
+    report.add_argument(
+        "--out", type=path, metavar="OUT.html", help="file for the report (default: report-VERSION.html)"
+    )
+    export.add_argument(
+        "--out", type=path, required=True, metavar="DIR", help="folder for ratings.onnx and lists.onnx"
+    )
+
+
+def _add_compare(verb: Verb) -> None:
     compare = verb(
         "compare",
         "compare_verb.compare",
@@ -29,22 +48,4 @@ def add_page_verbs(verb: Verb) -> None:
         nargs="+",
         metavar="ID",
         help="ids of users whose lists are shown (default: some users who liked a test row)",
-    )
-    report = verb("report", "report_verb.report", "Write the report of a release: one HTML file for people.")
-    report.add_argument(
-        "version", metavar="VERSION", help="name of the release, such as v0002, or `champion`"
-    )
-    add_store(report)
-    report.add_argument(
-        "--out", type=path, metavar="OUT.html", help="file for the report (default: report-VERSION.html)"
-    )
-    export = verb(
-        "export", "export_verb.export", "Write a release as ONNX models, for programs in other languages."
-    )
-    export.add_argument(
-        "version", metavar="VERSION", help="name of the release, such as v0002, or `champion`"
-    )
-    add_store(export)
-    export.add_argument(
-        "--out", type=path, required=True, metavar="DIR", help="folder for ratings.onnx and lists.onnx"
     )

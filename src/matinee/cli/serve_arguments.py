@@ -22,10 +22,7 @@ def add_serve_verb(verb: Verb) -> None:
         help="store whose champion is served; a new champion takes its place",
     )
     source.add_argument(
-        "--release",
-        type=path,
-        metavar="DIR",
-        help="folder of the release to serve, instead of the champion of a store",
+        "--release", type=path, metavar="DIR", help="folder of a release to serve, instead of a champion"
     )
     added.add_argument(
         "--host",

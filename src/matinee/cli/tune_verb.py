@@ -19,32 +19,15 @@ _BEST = Path("best.toml")
 
 def tune(call: argparse.Namespace) -> Outcome:
     """Run the tune flow in this process."""
-    from matinee.pipeline.tuning.run import HEADING, MOST_TRIALS, MOST_WORKERS
     from matinee.pipeline.tuning.trials import check_installed
-    from matinee.store.output import check_output
 
     started = time.perf_counter()
     require_local(call.store, "`matinee tune`")
     check_installed()
     settings = settings_of(call)
     settings.for_test_files(call.test)  # before Prefect is waited for
-    if call.trials > MOST_TRIALS:
-        raise ConfigError(f"--trials is {call.trials:,}; expected {MOST_TRIALS:,} or fewer.")
-    if call.workers > MOST_WORKERS:
-        raise ConfigError(f"--workers is {call.workers:,}; expected {MOST_WORKERS} or fewer.")
-    if call.minutes is not None and call.minutes <= 0:
-        raise ConfigError(f"--minutes is {call.minutes:g}; expected more than 0.")
-    out = check_output(call.out or _BEST)
-    if out.suffix != ".toml":
-        raise ConfigError(
-            f"--out {out} is not a .toml file, so --settings would read it as JSON. Use a name such as {_BEST}."
-        )
-    written = out.is_file() and HEADING in out.read_text("utf-8", "replace")
-    for path in (out, out.with_suffix(".html")):
-        if path.exists() and not written:
-            raise ConfigError(
-                f"{path} was not written by `matinee tune` and would be replaced. Use another --out."
-            )
+    _check_numbers(call)
+    out = _check_out(call.out or _BEST)
     fetch_sources(call)
     check_sources(call.store, [*call.ratings, call.titles, *call.test])
     progress.begin("starting Prefect")
@@ -65,6 +48,36 @@ def tune(call: argparse.Namespace) -> Outcome:
             workers=call.workers,
         )
     return tuned(found, call.store, seconds=time.perf_counter() - started)
+
+
+def _check_numbers(call: argparse.Namespace) -> None:
+    from matinee.pipeline.tuning.run import MOST_TRIALS, MOST_WORKERS
+
+    if call.trials > MOST_TRIALS:
+        raise ConfigError(f"--trials is {call.trials:,}; expected {MOST_TRIALS:,} or fewer.")
+    if call.workers > MOST_WORKERS:
+        raise ConfigError(f"--workers is {call.workers:,}; expected {MOST_WORKERS} or fewer.")
+    if call.minutes is not None and call.minutes <= 0:
+        raise ConfigError(f"--minutes is {call.minutes:g}; expected more than 0.")
+
+
+def _check_out(asked: Path) -> Path:
+    """The file for the settings. Raises ConfigError if it or the page would replace a file of somebody else."""
+    from matinee.pipeline.tuning.run import HEADING
+    from matinee.store.output import check_output
+
+    out = check_output(asked)
+    if out.suffix != ".toml":
+        raise ConfigError(
+            f"--out {out} is not a .toml file, so --settings would read it as JSON. Use a name such as {_BEST}."
+        )
+    written = out.is_file() and HEADING in out.read_text("utf-8", "replace")
+    for path in (out, out.with_suffix(".html")):
+        if path.exists() and not written:
+            raise ConfigError(
+                f"{path} was not written by `matinee tune` and would be replaced. Use another --out."
+            )
+    return out
 
 
 def tuned(found: TuningResult, store: Path, *, seconds: float) -> Outcome:

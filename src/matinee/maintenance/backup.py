@@ -92,23 +92,29 @@ def back_up(root: Path, target: Path) -> Copied:
     with writing(root), Store(root).in_use(), writing(target):
         make_copy(target, BACKUP)
         with Store(target).alone():
-            lost: list[str] = []
-            if remote := remote_of(root):
-                with registry.lock():
-                    remote.bring_all(damaged=lost)
-            with registry.lock():
-                _check_own(root, target)  # another backup may have filled it meanwhile
-            for _ in range(_ATTEMPTS):
-                with registry.lock():  # no line of the log is half written, and the pointer confirms it
-                    files, damaged = read_root(root, target)
-                    champion = registry.champion()
-                copied = _copy(root, target, files)
-                copied.damaged += lost
-                if champion in (None, *copied.releases, *copied.damaged):
-                    copied.damaged += damaged
-                    _remove_gone(root, target, copied, is_backup=True)
-                    write_bytes(target / BACKUP, b"")
-                    return copied
+            return _back_up(registry, target)
+
+
+def _back_up(registry: Registry, target: Path) -> Copied:
+    """Copy a store until the copy has the champion, which a run may replace meanwhile."""
+    root = registry.root
+    lost: list[str] = []
+    if remote := remote_of(root):
+        with registry.lock():
+            remote.bring_all(damaged=lost)
+    with registry.lock():
+        _check_own(root, target)  # another backup may have filled it meanwhile
+    for _ in range(_ATTEMPTS):
+        with registry.lock():  # no line of the log is half written, and the pointer confirms it
+            files, damaged = read_root(root, target)
+            champion = registry.champion()
+        copied = _copy(root, target, files)
+        copied.damaged += lost
+        if champion in (None, *copied.releases, *copied.damaged):
+            copied.damaged += damaged
+            _remove_gone(root, target, copied, is_backup=True)
+            write_bytes(target / BACKUP, b"")
+            return copied
     raise StoreError(f"The champion of {root} was removed while it was copied. Run the same command again.")
 
 

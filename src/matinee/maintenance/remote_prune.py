@@ -58,17 +58,8 @@ def prune_remote(remote: Remote, decide: Callable[[Path], Pruned]) -> Pruned:
         }
         whole = {place: folder for place, folder in there.items() if folder.commit is not None}
         refers = _write_outline(remote, outline, whole, leases)
-        files = [name for name in remote.files.names() if "/" in name and (outline / name).exists()]
-        before = len(_lines(outline))
         with _active(outline, min(lease.started for lease in leases)):
-            done = decide(outline)
-        for line in _lines(outline)[before:]:
-            entry = json.loads(line)
-            if "version" in entry:
-                registry.record(entry["action"], version=entry["version"])
-        for name in files:  # not those that came later
-            if not (outline / name).exists():
-                remote.files.remove(name)
+            done = _decide(remote, registry, outline, decide)
         gone = [place for place in whole if not (outline / place[0] / place[1] / MANIFEST).is_file()]
         removed = _remove(remote, {place: whole[place] for place in gone}, refers)
         held_removed = [name for name in done.held_removed if name in {each for _, each in removed}]
@@ -84,6 +75,21 @@ def prune_remote(remote: Remote, decide: Callable[[Path], Pruned]) -> Pruned:
         folders=sum(kind != "releases" for kind, _ in removed),
         bytes=size,
     )
+
+
+def _decide(remote: Remote, registry: Registry, outline: Path, decide: Callable[[Path], Pruned]) -> Pruned:
+    """Prune the outline, remove the same plain files there, and add the new entries of its log to that of the store."""
+    files = [name for name in remote.files.names() if "/" in name and (outline / name).exists()]
+    before = len(_lines(outline))
+    done = decide(outline)
+    for line in _lines(outline)[before:]:
+        entry = json.loads(line)
+        if "version" in entry:
+            registry.record(entry["action"], version=entry["version"])
+    for name in files:  # not those that came later
+        if not (outline / name).exists():
+            remote.files.remove(name)
+    return done
 
 
 def _write_outline(

@@ -61,19 +61,15 @@ def write_card(
         "## Limits",
         _bullets(PLAY_LIMITS if candidate is None else LIMITS),
         "## Lineage",
-        table(
-            ["", ""],
-            [
-                ("dataset", manifest.dataset),
-                ("candidate", manifest.candidate),
-                ("evaluation", manifest.evaluation),
-                ("digest", manifest.digest),
-                ("split", split.digest),
-            ],
-        ),
-        "Made with " + ", ".join(f"{name} {version}" for name, version in manifest.versions.items()) + ".",
+        _lineage(manifest, split),
     ]
     (folder / "CARD.md").write_text("\n\n".join(section for section in sections if section) + "\n", "utf-8")
+
+
+def _lineage(manifest: ReleaseManifest, split: SplitNote) -> str:
+    digests = {name: getattr(manifest, name) for name in ("dataset", "candidate", "evaluation", "digest")}
+    made_with = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
+    return f"{table(['', ''], {**digests, 'split': split.digest}.items())}\n\nMade with {made_with}."
 
 
 def _bullets(sentences: Sequence[str]) -> str:

@@ -52,13 +52,8 @@ def check_output(out: Path, *, streams: bool = False, ours: bool = False) -> Pat
         ConfigError: It is neither a plain file nor a new name in an existing folder, or it is inside a store.
     """
     if out == STDOUT:
-        if sys.__stdout__ is None:  # its replacement discards everything
-            raise ConfigError("--out - is stdout, and stdout is closed. Open it, or use a file.")
-        if streams:
-            return out
-        raise ConfigError(
-            "--out - is stdout, and this output is a whole file, not a stream. Use a regular file or a new one."
-        )
+        _check_stdout(streams=streams)
+        return out
     if not ours:
         check_place(out)
     try:
@@ -82,6 +77,16 @@ def check_output(out: Path, *, streams: bool = False, ours: bool = False) -> Pat
         kind = _KINDS.get(stat.S_IFMT(mode), "not a plain file")
         raise ConfigError(f"--out {out} is {kind}. Use a regular file or a new one. Nothing was written.")
     return target if streaming else _in_writable_folder(target, out)
+
+
+def _check_stdout(*, streams: bool) -> None:
+    """Raise ConfigError if stdout is closed, or if the output can't be a stream."""
+    if sys.__stdout__ is None:  # its replacement discards everything
+        raise ConfigError("--out - is stdout, and stdout is closed. Open it, or use a file.")
+    if not streams:
+        raise ConfigError(
+            "--out - is stdout, and this output is a whole file, not a stream. Use a regular file or a new one."
+        )
 
 
 def _in_writable_folder(target: Path, out: Path) -> Path:

@@ -34,6 +34,7 @@ from compiled_once import kernels as kernels  # noqa: PLC0414 - fixtures
 from judged import judged as judged  # noqa: PLC0414
 from object_store import object_store as object_store  # noqa: PLC0414
 from object_store import remote as remote  # noqa: PLC0414
+from objects_in_memory import objects_in_memory as objects_in_memory  # noqa: PLC0414
 from prefect_database import prefect_database as prefect_database  # noqa: PLC0414
 from rendered_once import pictures as pictures  # noqa: PLC0414
 from rendered_once import pytest_runtest_protocol as pytest_runtest_protocol  # noqa: PLC0414

@@ -97,7 +97,10 @@ def _serve(port: int) -> tuple["BaseWSGIServer", Thread]:
         with turn:
             return app(request, start)
 
-    server = make_server("127.0.0.1", port, answer, threaded=True, request_handler=MotoRequestHandler)
+    class Handler(MotoRequestHandler):
+        protocol_version = "HTTP/1.1"  # a connection stays: otherwise each request starts a thread
+
+    server = make_server("127.0.0.1", port, answer, threaded=True, request_handler=Handler)
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     return server, thread

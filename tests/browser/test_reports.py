@@ -43,7 +43,8 @@ def test_pages_are_read_on_small_and_wide_screens_in_both_themes(browser: Browse
             page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (path.name, width)
             assert page.evaluate(CUT) == [], (path.name, width)
-            assert faults_for_readers(page) == [], (path.name, width, theme)
+            faults = faults_for_readers(page, only_colors=theme == "dark")
+            assert faults == [], (path.name, width, theme)
 
 
 def test_a_phone_shows_the_verdict_of_a_comparison_without_scrolling(

@@ -18,6 +18,7 @@ from matinee.registry import Registry
 from matinee.store import Store
 from matinee.store.files import write_json
 
+pytestmark = pytest.mark.usefixtures("objects_in_memory")
 Place = Callable[[str], Path]
 
 

@@ -20,6 +20,8 @@ from matinee.store.progress import Work, watched
 from matinee.store.remote import remote as remotes
 from matinee.store.remote import remote_of
 
+pytestmark = pytest.mark.usefixtures("objects_in_memory")
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:

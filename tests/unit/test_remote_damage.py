@@ -16,6 +16,8 @@ from matinee.store.remote import local_store, remote_of
 from matinee.store.remote.files import RemoteFiles
 from matinee.store.remote.folders import RemoteFolders
 
+pytestmark = pytest.mark.usefixtures("objects_in_memory")
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:

@@ -41,6 +41,7 @@ from drill_registry import digest, plan_folder, publish_night
 STORES = Path(__file__).parents[1] / "stores"
 
 
+@pytest.mark.usefixtures("objects_in_memory")
 def test_prune_keeps_what_the_kept_releases_and_the_runs_of_any_host_use(
     remote: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,6 +77,7 @@ def test_prune_keeps_what_the_kept_releases_and_the_runs_of_any_host_use(
     assert [entry.version for entry in registry.log() if entry.action == "prune"] == ["v0001", "v0002"]
 
 
+@pytest.mark.usefixtures("objects_in_memory")
 def test_a_folder_that_a_run_takes_while_it_is_pruned_is_put_back(
     remote: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,6 +108,7 @@ def test_a_folder_that_a_run_takes_while_it_is_pruned_is_put_back(
         assert reading[0].result() == "late", "a run does not miss a folder that is put back"
 
 
+@pytest.mark.usefixtures("objects_in_memory")
 def test_a_store_of_this_host_moves_to_a_bucket_forgets_a_user_there_and_is_backed_up(
     remote: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -125,7 +125,9 @@ def _active(outline: Path, started: datetime) -> Iterator[None]:
     """Hold a run lock in the outline that is as old as the oldest run of any host."""
     lock = outline / RUNNING / _LOCK
     with lock_folder(lock):
-        os.utime(lock, (started.timestamp(), started.timestamp()))
+        # By the clock of the server, which may be ahead: a lock from the future would stop the prune.
+        moment = min(int(started.timestamp() * 1e9), lock.stat().st_mtime_ns)
+        os.utime(lock, ns=(moment, moment))
         yield
         with contextlib.suppress(OSError):
             lock.rmdir()

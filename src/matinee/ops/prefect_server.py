@@ -231,11 +231,11 @@ def _get(url: str, authorization: str | None, seconds: float) -> _Answer:
     request = urllib.request.Request(url, headers=headers)
     proxy = proxy_of(url)
     proxies = {urlsplit(url).scheme: os.environ[proxy]} if proxy else {}
-    opener = urllib.request.build_opener(
-        _Unredirected(),
-        urllib.request.HTTPSHandler(context=_certificates()),
-        urllib.request.ProxyHandler(proxies),
-    )
+    opener = urllib.request.build_opener(_Unredirected(), urllib.request.ProxyHandler(proxies))
+    if (
+        urlsplit(url).scheme == "https"
+    ):  # loading certificates takes longer than a server of this machine to answer
+        opener.add_handler(urllib.request.HTTPSHandler(context=_certificates()))
     try:
         with opener.open(request, timeout=seconds) as answer:
             return _Answer(answer.status, answer.read(_MOST_BYTES))

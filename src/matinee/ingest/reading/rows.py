@@ -66,6 +66,8 @@ def split_fields(text: str, delimiter: str) -> list[str]:
     >>> split_fields('7,"\\",",1', ",")
     ['7', '\\",', '1']
     """
+    if '"' not in text:
+        return text.split(delimiter)
     fields, is_whole = _split(text, delimiter, escaped="")
     if not is_whole and '\\"' in text:
         others, is_whole = _split(text, delimiter, escaped='\\"')

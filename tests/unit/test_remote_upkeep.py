@@ -33,6 +33,7 @@ from matinee.store.digests import digest_of
 from matinee.store.erased_users import Forgotten
 from matinee.store.remote import Remote, address_of
 from matinee.store.remote.folders import RemoteFolders
+from matinee.store.remote.leases import Lease, RunLeases
 from matinee.store.remote.stored import StoredFolder
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
@@ -106,6 +107,22 @@ def test_a_folder_that_a_run_takes_while_it_is_pruned_is_put_back(
         )
         assert (done.folders, done.held_removed) == (0, [])
         assert reading[0].result() == "late", "a run does not miss a folder that is put back"
+
+
+@pytest.mark.usefixtures("objects_in_memory")
+def test_a_server_whose_clock_is_ahead_does_not_stop_a_prune(
+    remote: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, live = Store.open(Path(remote("first"))), RunLeases.live
+    for night in "123":
+        publish_night(store, night, partition=night)
+    time.sleep(1)  # a log counts seconds, and prune keeps what was the champion in this one
+
+    def ahead(self: RunLeases) -> list[Lease]:
+        return [replace(lease, started=lease.started + timedelta(seconds=30)) for lease in live(self)]
+
+    monkeypatch.setattr(RunLeases, "live", ahead)
+    assert prune(store.root, keep=1).releases == ["v0001"]
 
 
 @pytest.mark.usefixtures("objects_in_memory")

@@ -38,7 +38,7 @@ MAY_IMPORT: Final[Mapping[str, str]] = {
     "publish": "errors evaluate formats registry release schemas settings split store train",
     "monitor": "errors evaluate formats ingest registry release schemas settings store train",
     "maintenance": "errors formats ops registry release schemas store",
-    "pipeline": "errors evaluate formats ingest monitor publish registry release settings split store train",
+    "pipeline": "errors evaluate formats ingest monitor publish registry release sample settings split store train",
     "tasks": "errors evaluate formats ingest maintenance monitor pipeline publish recommend "
     "registry release schemas settings split store",
     "flows": "errors evaluate formats ingest monitor pipeline publish recommend registry release settings store "

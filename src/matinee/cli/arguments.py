@@ -11,6 +11,7 @@ from matinee.cli import terminal
 from matinee.cli.maintenance_arguments import add_maintenance_verbs
 from matinee.cli.operations import OPERATIONS
 from matinee.cli.page_arguments import add_page_verbs
+from matinee.cli.plan_arguments import add_plan
 from matinee.cli.recommend_arguments import add_recommend_verbs
 from matinee.cli.registry_arguments import add_registry_verbs
 from matinee.cli.serve_arguments import add_serve_verb
@@ -24,7 +25,7 @@ from matinee.ops.folders import path, source_text
 _COMPLAINT_LENGTH = 500
 # The verbs as the help lists them.
 _GROUPS: Final = {
-    "make a release": "sample ingest retrain tune",
+    "make a release": "sample plan ingest retrain tune",
     "use it": "recommend predict similar explain serve export",
     "look at what was made": "releases show evaluate compare report",
     "change what is in use, and keep it": "promote rollback sign backup restore migrate prune forget",
@@ -139,6 +140,7 @@ def build_parser() -> _Parser:
         return added
 
     _add_sample(verb)
+    add_plan(verb)
     _add_data_verbs(verb)
     add_tune(verb)
     _add_answer_verbs(verb)

@@ -13,6 +13,7 @@ UNLOGGED: Final = {
     "export",
     "forget",
     "migrate",
+    "plan",
     "predict",
     "promote",
     "prune",

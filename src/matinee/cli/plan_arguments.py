@@ -1,0 +1,35 @@
+"""The verb `plan` with its options."""
+
+from matinee.cli.shared_options import Verb, add_preset, add_settings
+from matinee.cli.values import count, fraction
+
+
+def add_plan(verb: Verb) -> None:
+    """Add the verb to a command line."""
+    plan = verb("plan", "plan_verb.plan", "Estimate memory, network and time of a run before there is data.")
+    for name, letter, what in (
+        ("ratings", "N", "ratings"),
+        ("users", "U", "users"),
+        ("movies", "M", "movies"),
+    ):
+        plan.add_argument(f"--{name}", type=count, required=True, metavar=letter, help=f"number of {what}")
+    plan.add_argument(
+        "--hosts",
+        type=count,
+        default=1,
+        metavar="H",
+        help="number of hosts that share the fit, with train.ranks=H (default 1)",
+    )
+    plan.add_argument(
+        "--cores", type=count, metavar="C", help="cores of a host (default: those of this machine)"
+    )
+    plan.add_argument(
+        "--memory", type=fraction, metavar="GB", help="memory of a host in GB (default: that of this machine)"
+    )
+    plan.add_argument(
+        "--measure",
+        action="store_true",
+        help="measure this machine again; the first call does so, and keeps the rates in the cache folder",
+    )
+    add_preset(plan)
+    add_settings(plan)

@@ -1,0 +1,118 @@
+"""The rates of this machine: read from the cache folder of the user, or measured and kept there.
+
+They hold for one machine, one version of the code and one set of libraries; with others they are measured again.
+"""
+
+import contextlib
+import os
+import platform
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from pydantic import Field, ValidationError
+
+from matinee.formats.base import Format
+from matinee.settings import Settings
+from matinee.store.digests import code_digest, digest_of
+from matinee.store.files import write_json
+from matinee.store.system import available_cores
+from matinee.store.user_cache import user_cache
+
+_LIBRARIES: Final = ("numba", "numpy", "polars", "pyarrow", "torch")
+_CODE: Final = "matinee.pipeline.planning.calibration"  # with all steps that it runs
+
+
+class Machine(Format):
+    """What the rates depend on besides the code."""
+
+    processor: str = Field(description="Name of the processor.")
+    cores: int = Field(description="Cores that a process may use.")
+    memory: int = Field(description="Memory of the machine, in bytes; 0 if the system does not say.")
+
+
+class Rates(Format):
+    """What work costs on this machine, in seconds of one core."""
+
+    measured: str = Field(description="When they were measured (UTC).")
+    machine: Machine = Field(description="The machine.")
+    start: float = Field(description="Seconds until the first step: imports, and the start of Prefect.")
+    seconds: dict[str, float] = Field(description="Seconds of a core for one unit of each kind of work.")
+    fixed: dict[str, float] = Field(description="Seconds of each step that do not depend on the data.")
+    disk_row: dict[str, float] = Field(description="Bytes in the store for each row, by step.")
+
+
+Measure = Callable[[Settings, Machine], Rates]
+
+
+def this_machine() -> Machine:
+    """The machine of this process."""
+    return Machine(processor=_processor(), cores=available_cores(), memory=_memory())
+
+
+def known_rates(settings: Settings, *, measure: Measure, again: bool = False) -> Rates:
+    """The rates for a run with these settings.
+
+    Args:
+        settings: The model and the method decide which fits are measured.
+        measure: Measures them; `matinee.pipeline.planning.calibration.measure_rates`.
+        again: Whether to measure although rates are known.
+
+    Returns:
+        The rates, which are kept for later calls.
+    """
+    machine = this_machine()
+    path = _path(settings, machine)
+    if not again and (known := _read(path)) is not None:
+        return known
+    rates = measure(settings, machine)
+    with contextlib.suppress(OSError, RuntimeError):  # the next call measures again
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(path, rates)
+    return rates
+
+
+def _path(settings: Settings, machine: Machine) -> Path | None:
+    """The file for all that the rates depend on; None without a cache folder."""
+    resolved = settings.resolved()
+    name = digest_of(
+        code=code_digest(_CODE),
+        machine=machine.model_dump(),
+        python=platform.python_version(),
+        versions={library: version(library) for library in _LIBRARIES},
+        model=resolved.model.model_dump(),
+        train=resolved.train.method,
+        feedback=resolved.ingest.feedback,
+    )
+    try:
+        return user_cache() / "rates" / f"{name}.json"
+    except RuntimeError:
+        return None
+
+
+def _read(path: Path | None) -> Rates | None:
+    try:
+        return None if path is None else Rates.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory() -> int:
+    """Memory of the machine, or the limit of the container if that is less."""
+    try:
+        found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return 0
+    with contextlib.suppress(OSError, ValueError):  # no limit is the word max
+        return min(found, int(Path("/sys/fs/cgroup/memory.max").read_text("ascii")))
+    return found

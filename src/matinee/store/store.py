@@ -23,13 +23,10 @@ from matinee.errors import StoreError
 from matinee.formats.base import Manifest
 from matinee.store import run_locks
 from matinee.store.checksums import compute_checksums, find_damage, sync_folder
-from matinee.store.disk_errors import writing as writing  # noqa: PLC0414 - as MANIFEST
-from matinee.store.documents import KINDS, Document, read_as, with_checksum
-from matinee.store.documents import MANIFEST as MANIFEST  # noqa: PLC0414 - part of what a store is
-from matinee.store.documents import read_json as read_json  # noqa: PLC0414
+from matinee.store.disk_errors import writing
+from matinee.store.documents import KINDS, MANIFEST, Document, read_as, read_json, with_checksum
 from matinee.store.entries import complete_folders
-from matinee.store.files import remove_aside
-from matinee.store.files import write_json as write_json  # noqa: PLC0414 - many take it from here
+from matinee.store.files import remove_aside, write_json
 from matinee.store.folders import remove_tree
 from matinee.store.identity import make_store
 from matinee.store.locks import lock_folder

@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from matinee.cli.outcome import Outcome
 from matinee.cli.tables import table_lines
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _GB = 1e9
 _WIDTH = 100
+_SHORT: Final = 10  # seconds up to which a decimal is printed
 _MINUTES, _HOURS = 120, 7200  # seconds from which a time is given in minutes, and in hours
 _HONEST = (
     "estimate  within a factor of about 1.5 where it was compared: 1 M to 100 M ratings, 2 cores, no GPU"
@@ -69,7 +70,7 @@ def _lines(found: "RunForecast") -> Iterator[str]:
     )
     header = ["step", "seconds", "time", "memory", "disk", *(["network"] if found.hosts > 1 else [])]
     rows = [_row(step, found) for step in found.steps]
-    whole = ["in all", f"{found.seconds:,.0f}", _time(found.seconds), _size(found.peak), _size(found.disk)]
+    whole = ["in all", _seconds(found.seconds), _time(found.seconds), _size(found.peak), _size(found.disk)]
     if found.hosts > 1:
         whole.append(_size(found.network))
     width = columns(sys.stdout) if is_terminal(sys.stdout) else _WIDTH
@@ -88,7 +89,7 @@ def _lines(found: "RunForecast") -> Iterator[str]:
 
 def _row(step: "StepForecast", found: "RunForecast") -> list[str]:
     disk = _size(step.disk) if step.disk else ""
-    cells = [step.step, f"{step.seconds:,.0f}", _time(step.seconds), _size(step.memory), disk]
+    cells = [step.step, _seconds(step.seconds), _time(step.seconds), _size(step.memory), disk]
     return [*cells, _size(step.network) if step.network else ""] if found.hosts > 1 else cells
 
 
@@ -112,10 +113,15 @@ def _says_hosts(found: "RunForecast") -> str:
     return "hosts     this method is fitted on one host: only the preset `fast` can be shared"
 
 
+def _seconds(seconds: float) -> str:
+    """A number of seconds; short ones with a decimal."""
+    return f"{seconds:,.0f}" if seconds >= _SHORT else f"{seconds:.1f}"
+
+
 def _time(seconds: float) -> str:
     """Seconds, minutes or hours."""
     if seconds < _MINUTES:
-        return f"{seconds:,.0f} s"
+        return f"{_seconds(seconds)} s"
     if seconds < _HOURS:
         return f"{seconds / 60:,.1f} min"
     return f"{seconds / 3600:,.1f} h"

@@ -14,6 +14,7 @@ from typing import Final
 from pydantic import Field, ValidationError
 
 from matinee.formats.base import Format
+from matinee.pipeline.planning.fit_cost import fit_key
 from matinee.settings import Settings
 from matinee.store.digests import code_digest, digest_of
 from matinee.store.files import write_json
@@ -76,15 +77,12 @@ def known_rates(settings: Settings, *, measure: Measure, again: bool = False) ->
 
 def _path(settings: Settings, machine: Machine) -> Path | None:
     """The file for all that the rates depend on; None without a cache folder."""
-    resolved = settings.resolved()
     name = digest_of(
         code=code_digest(_CODE),
         machine=machine.model_dump(),
         python=platform.python_version(),
         versions={library: version(library) for library in _LIBRARIES},
-        model=resolved.model.model_dump(),
-        train=resolved.train.method,
-        feedback=resolved.ingest.feedback,
+        fit=fit_key(settings.resolved()),
     )
     try:
         return user_cache() / "rates" / f"{name}.json"

@@ -9,21 +9,24 @@ from products with B alone, so that nothing of the size of B is ever made.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from matinee.release.arrays import Counts
 from matinee.release.ranking_model import Floats, RankingModel, grade_codes
 from matinee.release.rating_levels import to_levels
 from matinee.settings.ranking import RankSettings
 from matinee.store import progress
+from matinee.store.ratings import count_codes
 from matinee.train.blocks import KernelPool
 from matinee.train.ranking.krylov import KrylovSpace
 from matinee.train.ranking.normal import Normal, make_normal
-from matinee.train.ranking.rows import GradedRows, group_rows
+from matinee.train.ranking.rare_movies import add_rare_movies, frequent_movies
+from matinee.train.ranking.rows import GradedRows, check_codes, group_rows, select_rows
 
 # More columns are hardly better (docs/notes.md); with a large catalog they are what lists and releases cost.
 _RANKS = ((10_000, 192), (100_000, 128))  # up to so many movies
@@ -89,20 +92,34 @@ def fit_ranking(
         DeviceMemoryError: the GPU has too little free memory.
     """
     report = _report_to(listener)
+    check_codes(user_codes, movie_codes, users=users, movies=movies)
+    grades, pool = grade_codes(to_levels(ratings, scale)), KernelPool(threads)
+    counts = count_codes(movie_codes, movies)
+    frequent = frequent_movies(counts, users=users)
+
+    def group(codes: npt.NDArray[np.intp]) -> GradedRows:
+        """The ratings of some movies."""
+        if len(codes) == movies:
+            return group_rows(user_codes, movie_codes, grades, users=users, movies=movies, pool=pool)
+        some = select_rows(user_codes, movie_codes, grades, codes=codes, movies=movies)
+        return group_rows(*some, users=users, movies=len(codes), pool=pool)
+
     with threadpool_limits(1, "blas"):  # at two threads its sums have other bits
-        rows = group_rows(
-            user_codes,
-            movie_codes,
-            grade_codes(to_levels(ratings, scale)),
-            users=users,
-            movies=movies,
-            pool=KernelPool(threads),
-        )
+        rows = group(frequent)
         ridge = _ridge(rows, settings, scale)
         normal = make_normal(rows, ridge, memory=settings.dense_mb << 20, device=device, report=report)
         cut = _Cut(rows, normal, ridge, settings)
         rank = min(settings.rank or _usual_rank(movies), cut.known)
-        return cut.run(rank, seed=seed, checkpoint=checkpoint, report=report)
+        model = cut.run(rank, seed=seed, checkpoint=checkpoint, report=report)
+        if len(frequent) == movies:
+            return model
+        del normal, cut  # the factor is half of the memory
+        others = np.setdiff1d(np.arange(movies), frequent)
+        rare = group(others)
+        encoder, decode = add_rare_movies(
+            model, rows, rare, ridge=_ridge(rare, settings, scale), weight=np.float32(settings.rated_weight)
+        )
+    return _together(model, frequent, (*encoder, decode), others, counts)
 
 
 def usual_penalty(scale: tuple[float, float]) -> float:
@@ -119,6 +136,20 @@ def _ridge(rows: GradedRows, settings: RankSettings, scale: tuple[float, float])
     penalty = settings.penalty or usual_penalty(scale)
     ridge = penalty + settings.dropout / (1 - settings.dropout) * rows.squares
     return ridge.astype(np.float32)
+
+
+def _together(
+    model: RankingModel,
+    frequent: npt.NDArray[np.intp],
+    tables: tuple[Floats, ...],
+    rare: npt.NDArray[np.intp],
+    counts: Counts,
+) -> RankingModel:
+    """The model of all movies, from one of the frequent ones and three tables of the rare ones."""
+    joined = model.rearranged(frequent, np.arange(len(frequent)), movies=len(counts))
+    for whole, some in zip((joined.encode_rated, joined.encode_liked, joined.decode), tables, strict=True):
+        whole[rare] = some
+    return replace(joined, popularity=np.log1p(counts).astype(np.float32))
 
 
 def _report_to(listener: RankListener | None) -> Callable[[str, int, int], None]:

@@ -88,6 +88,39 @@ class GradedRows:
         return out
 
 
+def check_codes(
+    user_codes: npt.NDArray[np.int32], movie_codes: npt.NDArray[np.int32], *, users: int, movies: int
+) -> None:
+    """Raise ValueError if a code is outside its range."""
+    for name, codes, size in (("user", user_codes, users), ("movie", movie_codes, movies)):
+        if len(codes) and not 0 <= codes.min() <= codes.max() < size:
+            raise ValueError(f"{name} codes go from {codes.min()} to {codes.max()}; expected 0 to {size - 1}")
+
+
+def select_rows(
+    user_codes: npt.NDArray[np.int32],
+    movie_codes: npt.NDArray[np.int32],
+    grades: Grades,
+    *,
+    codes: npt.NDArray[np.intp],
+    movies: int,
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], Grades]:
+    """The ratings of some of the movies, whose codes become 0, 1, ...; in the same order."""
+    place = np.full(movies, -1, np.int32)
+    place[codes] = np.arange(len(codes), dtype=np.int32)
+    chosen = place >= 0
+    size = sum(int(chosen[movie_codes[chunk]].sum()) for chunk in row_chunks(len(grades)))
+    found = np.empty(size, np.int32), np.empty(size, np.int32), np.empty(size, np.uint8)
+    done = 0
+    for chunk in row_chunks(len(grades)):
+        mask = chosen[movie_codes[chunk]]
+        here = slice(done, done := done + int(mask.sum()))
+        found[0][here] = user_codes[chunk][mask]
+        found[1][here] = place[movie_codes[chunk][mask]]
+        found[2][here] = grades[chunk][mask]
+    return found
+
+
 def group_rows(
     user_codes: npt.NDArray[np.int32],
     movie_codes: npt.NDArray[np.int32],
@@ -97,13 +130,7 @@ def group_rows(
     movies: int,
     pool: KernelPool,
 ) -> GradedRows:
-    """Group ratings by user and by movie; the result does not depend on their order.
-
-    Raises ValueError when a code is outside its range.
-    """
-    for name, codes, size in (("user", user_codes, users), ("movie", movie_codes, movies)):
-        if len(codes) and not 0 <= codes.min() <= codes.max() < size:
-            raise ValueError(f"{name} codes go from {codes.min()} to {codes.max()}; expected 0 to {size - 1}")
+    """Group ratings by user and by movie; the result does not depend on their order."""
     by_user, by_movie = (
         Group(
             np.concatenate([[0], np.cumsum(count_codes(codes, size))]),

@@ -19,6 +19,7 @@ from matinee.train.ranking.fit import RankListener, RankProgress, fit_ranking
 from matinee.train.ranking.method import DeviceMemoryError, Method
 from matinee.train.ranking.normal import method_for
 from matinee.train.ranking.penalty import with_penalty
+from matinee.train.ranking.rare_movies import frequent_movies
 
 log = logging.getLogger("matinee.run")
 _Fitted = TypeVar("_Fitted")
@@ -112,7 +113,8 @@ def _fit_rated(
 ) -> tuple[RankingModel, Method]:
     """Fit on the movies that have rows, because a title file may list ten times as many; the model has all of them."""
     torch_device = None if device == "cpu" else device  # on a CPU, compiled kernels are quicker
-    rated = np.flatnonzero(count_codes(rows.movies, movies))
+    counts = count_codes(rows.movies, movies)
+    rated = np.flatnonzero(counts)
     place = np.zeros(movies, np.int32)
     place[rated] = np.arange(len(rated), dtype=np.int32)
     fitted = fit_ranking(
@@ -128,10 +130,11 @@ def _fit_rated(
         checkpoint=checkpoint,
         listener=listener,
     )
+    frequent = frequent_movies(counts[rated], users=users)
     method = method_for(
         users=users,
-        movies=len(rated),
-        ratings=len(rows),
+        movies=len(frequent),
+        ratings=int(counts[rated][frequent].sum()),
         memory=settings.dense_mb << 20,
         device=torch_device,
     )

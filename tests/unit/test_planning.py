@@ -113,17 +113,17 @@ def test_the_way_to_solve_the_equations_follows_the_sizes() -> None:
 
 
 def test_what_does_not_fit_is_named_with_settings_with_which_it_does() -> None:
-    found = plan(10**8, 480_000, 17_770, memory=6 * GB)
+    found = plan(10**8, 480_000, 17_770, memory=4.5 * GB)
     assert [step.step for step in found.steps if not step.fits] == ["rank"]
     rank = next(step for step in found.steps if step.step == "rank")
     assert not found.fits
     assert rank.remedies
     for remedy in rank.remedies:
         again = plan(
-            10**8, 480_000, 17_770, memory=6 * GB, settings=read_settings(assignments=remedy.settings)
+            10**8, 480_000, 17_770, memory=4.5 * GB, settings=read_settings(assignments=remedy.settings)
         )
         assert again.fits
-        assert remedy.memory == next(step.memory for step in again.steps if step.step == "rank") < 6 * GB
+        assert remedy.memory == next(step.memory for step in again.steps if step.step == "rank") < 4.5 * GB
 
 
 def test_a_host_that_no_setting_makes_enough_has_no_remedy() -> None:
@@ -215,10 +215,10 @@ def test_the_command_prints_the_steps_and_what_to_set(
 ) -> None:
     monkeypatch.setattr(calibration, "measure_rates", measured[1])
     size = ["--ratings", "100000000", "--users", "480000", "--movies", "17770"]
-    assert main(["plan", *size, "--memory", "6", "--cores", "4"]) == 0
+    assert main(["plan", *size, "--memory", "4.5", "--cores", "4"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "100,000,000 ratings" in lines[0]
-    assert "4 cores and 6.0 GB" in lines[0]
+    assert "4 cores and 4.5 GB" in lines[0]
     assert [line.split()[0] for line in lines[1:9]] == [
         "step", "start", "ingest", "split", "train", "rank", "evaluate", "publish",
     ]  # fmt: skip

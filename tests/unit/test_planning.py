@@ -113,17 +113,17 @@ def test_the_way_to_solve_the_equations_follows_the_sizes() -> None:
 
 
 def test_what_does_not_fit_is_named_with_settings_with_which_it_does() -> None:
-    found = plan(10**8, 480_000, 17_770, memory=4.5 * GB)
+    found = plan(10**8, 480_000, 17_770, memory=9 * GB // 2)
     assert [step.step for step in found.steps if not step.fits] == ["rank"]
     rank = next(step for step in found.steps if step.step == "rank")
     assert not found.fits
     assert rank.remedies
     for remedy in rank.remedies:
         again = plan(
-            10**8, 480_000, 17_770, memory=4.5 * GB, settings=read_settings(assignments=remedy.settings)
+            10**8, 480_000, 17_770, memory=9 * GB // 2, settings=read_settings(assignments=remedy.settings)
         )
         assert again.fits
-        assert remedy.memory == next(step.memory for step in again.steps if step.step == "rank") < 4.5 * GB
+        assert remedy.memory == next(step.memory for step in again.steps if step.step == "rank") < 9 * GB // 2
 
 
 def test_a_host_that_no_setting_makes_enough_has_no_remedy() -> None:

@@ -4,9 +4,12 @@ import contextlib
 import http.server
 import os
 import sqlite3
+import ssl
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +48,48 @@ def sound() -> Iterator[str]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Sound) as server:
         threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/api"
+        server.shutdown()
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A file with a key and a certificate for 127.0.0.1 that nobody has signed."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    built = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    built = built.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    addresses = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    signed = built.add_extension(addresses, critical=False).sign(key, hashes.SHA256())
+    text = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    file = tmp_path / "certificate.pem"
+    file.write_bytes(text + signed.public_bytes(serialization.Encoding.PEM))
+    return file
+
+
+def test_a_server_over_https_is_trusted_by_the_settings_of_prefect(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_CLIENT_CUSTOM_HEADERS", '{"X-Team": "films"}')
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Sound) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
+        url = f"https://127.0.0.1:{server.server_port}/api"
+        assert "CERTIFICATE_VERIFY_FAILED" in str(find_fault(url))
+        for name, value in (
+            ("PREFECT_API_SSL_CERT_FILE", str(certificate)),
+            ("PREFECT_API_TLS_INSECURE_SKIP_VERIFY", "true"),
+        ):
+            with monkeypatch.context() as patch:
+                patch.setenv(name, value)
+                assert find_fault(url) is None, name
         server.shutdown()
 
 

@@ -15,6 +15,7 @@ import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import SplitResult, urlsplit
@@ -231,11 +232,12 @@ def _get(url: str, authorization: str | None, seconds: float) -> _Answer:
     request = urllib.request.Request(url, headers=headers)
     proxy = proxy_of(url)
     proxies = {urlsplit(url).scheme: os.environ[proxy]} if proxy else {}
-    opener = urllib.request.build_opener(_Unredirected(), urllib.request.ProxyHandler(proxies))
-    if (
-        urlsplit(url).scheme == "https"
-    ):  # loading certificates takes longer than a server of this machine to answer
-        opener.add_handler(urllib.request.HTTPSHandler(context=_certificates()))
+    context = _certificates(
+        setting("PREFECT_API_SSL_CERT_FILE"), setting("PREFECT_API_TLS_INSECURE_SKIP_VERIFY")
+    )
+    opener = urllib.request.build_opener(
+        _Unredirected(), urllib.request.HTTPSHandler(context=context), urllib.request.ProxyHandler(proxies)
+    )
     try:
         with opener.open(request, timeout=seconds) as answer:
             return _Answer(answer.status, answer.read(_MOST_BYTES))
@@ -254,10 +256,11 @@ def _custom_headers() -> dict[str, str]:
     return {str(name): str(value) for name, value in headers.items()} if isinstance(headers, dict) else {}
 
 
-def _certificates() -> ssl.SSLContext:
-    """The certificates that are trusted, by Prefect's settings."""
-    context = ssl.create_default_context(cafile=setting("PREFECT_API_SSL_CERT_FILE") or None)
-    if setting("PREFECT_API_TLS_INSECURE_SKIP_VERIFY").lower() in ("1", "true", "yes", "on", "t", "y"):
+@cache
+def _certificates(file: str, trusts_all: str) -> ssl.SSLContext:
+    """The certificates that are trusted, by Prefect's settings. Loading them takes longer than an answer."""
+    context = ssl.create_default_context(cafile=file or None)
+    if trusts_all.lower() in ("1", "true", "yes", "on", "t", "y"):
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context

@@ -85,9 +85,9 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
             announce_unlisted(store)
             return Completed(name="Nothing new", message=intake.says())
         data = _Data(ratings=[*intake.ratings, *queries], titles=intake.titles, store=store)
-        kept = TunedSettings(opened, settings)
-        is_due = tune_trials > 0 and kept.is_due(days=tune_days)
-        summary = _retrain(data, kept, trials=tune_trials if is_due else 0)
+        tuned = TunedSettings(opened, settings)
+        is_due = tune_trials > 0 and tuned.is_due(days=tune_days)
+        summary = _retrain(data, tuned, trials=tune_trials if is_due else 0)
         remember(opened, intake)
         track_run(store, summary, mlflow=mlflow)
     prune(store=store, keep=keep)
@@ -117,29 +117,29 @@ def _check_call(
     check_apart(store, drop=drop, sources=outside)
 
 
-def _retrain(data: _Data, kept: TunedSettings, *, trials: int) -> Summary:
+def _retrain(data: _Data, tuned: TunedSettings, *, trials: int) -> Summary:
     """Retrain; with trials, search for settings first, and go back to the earlier ones if the gate holds the candidate.
 
     A search that fails is a warning, and the next run searches again.
     """
     if not trials:
-        return retrain(**data, settings=kept.settings)
+        return retrain(**data, settings=tuned.settings)
     try:
-        found = tune(**data, trials=trials, settings=kept.settings)
+        found = tune(**data, trials=trials, settings=tuned.settings)
     except MatineeError as error:
         log.warning("The search for settings failed: %s", error)
-        return retrain(**data, settings=kept.settings)
+        return retrain(**data, settings=tuned.settings)
     if not found.settings:
-        kept.keep({}, study=found.study)
-        return retrain(**data, settings=kept.settings)
-    summary = retrain(**data, settings=with_values(kept.settings, found.settings))
-    kept.keep(found.settings if summary.promoted else {}, study=found.study)
+        tuned.keep({}, study=found.study)
+        return retrain(**data, settings=tuned.settings)
+    summary = retrain(**data, settings=with_values(tuned.settings, found.settings))
+    tuned.keep(found.settings if summary.promoted else {}, study=found.study)
     if summary.promoted:
         return summary
     log.warning(
         "The gate held the candidate with the settings that were found. The earlier settings are used."
     )
-    return retrain(**data, settings=kept.settings)
+    return retrain(**data, settings=tuned.settings)
 
 
 def _say(intake: Intake) -> None:

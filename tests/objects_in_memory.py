@@ -18,7 +18,10 @@ class _Place(NamedTuple):
 
 @pytest.fixture
 def objects_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let `Objects` of this process ask buckets in memory. Other processes and hosts still ask the S3 server."""
+    """Let `Objects` of this process ask buckets in memory, which all hosts that the test names share.
+
+    Other processes ask the S3 server.
+    """
     import obstore
     from obstore.store import MemoryStore
 

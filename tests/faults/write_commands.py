@@ -102,7 +102,7 @@ def _night(root: Path) -> None:
 
 def _is_pruned(root: Path) -> None:
     assert Registry(root / "store").versions() == ["v0001", "v0003", "v0004"]
-    assert not list((root / "store").glob("*/*.pruned")), "what is doomed is deleted"
+    assert not list((root / "store").glob("*/*.pruned")), "what is hidden is deleted"
 
 
 def _is_published(root: Path) -> None:

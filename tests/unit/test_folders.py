@@ -100,9 +100,9 @@ def test_no_file_is_removed_through_a_link_that_appears_while_a_tree_is_removed(
 def test_a_folder_that_prune_cannot_delete_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    doomed = tmp_path / "splits" / f"{'0' * 20}.pruned"
-    doomed.mkdir(parents=True)
-    (doomed / "train.parquet").write_text("rows")
+    hidden = tmp_path / "splits" / f"{'0' * 20}.pruned"
+    hidden.mkdir(parents=True)
+    (hidden / "train.parquet").write_text("rows")
 
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
@@ -110,5 +110,5 @@ def test_a_folder_that_prune_cannot_delete_is_named(
     with monkeypatch.context() as patch:
         patch.setattr(os, "unlink", refuse)
         assert delete_hidden(tmp_path, ["splits"]) == 0
-    assert f"{doomed} could not be deleted: Permission denied" in caplog.text
+    assert f"{hidden} could not be deleted: Permission denied" in caplog.text
     assert delete_hidden(tmp_path, ["splits"]) == 4

@@ -19,6 +19,7 @@ from matinee.cli.main import main
 from matinee.errors import StoreError
 from matinee.maintenance import forget
 from matinee.maintenance.doctor import examine
+from matinee.maintenance.removal import hide
 from matinee.registry import Registry
 from matinee.release import sha256, verify
 from matinee.settings.parse import read_settings
@@ -190,7 +191,7 @@ def test_a_killed_forget_is_finished_by_the_next(
         patch.setattr(
             forget, "_exchange", lambda one, other: False
         )  # a file system that cannot exchange folders
-        patch.setattr(forget, "_doom", mortal(forget._doom))
+        patch.setattr(forget, "hide", mortal(hide))
         forget.forget(store.root, WHO)
     assert Forgotten.read(store.root).holds(WHO)
     forget.forget(store.root, WHO)

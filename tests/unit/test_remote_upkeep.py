@@ -125,19 +125,20 @@ def test_a_server_whose_clock_is_ahead_does_not_stop_a_prune(
     assert prune(store.root, keep=1).releases == ["v0001"]
 
 
-@pytest.mark.usefixtures("objects_in_memory")
-def test_a_store_of_this_host_moves_to_a_bucket_forgets_a_user_there_and_is_backed_up(
+def test_a_backup_in_a_bucket_is_restored_to_a_bucket_forgets_a_user_there_and_is_backed_up(
     remote: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with tarfile.open(STORES / "ratings.tar.xz") as archive:
         archive.extractall(tmp_path, filter="data")
     here, before = tmp_path / "ratings" / "store", matinee.load(tmp_path / "ratings" / "store")
-    assert main(["restore", "--from", str(here), "--store", remote("first")]) == 0
+    backup = f"{remote('first')}-backup"
+    assert main(["backup", "--store", str(here), "--out", backup]) == 0
+    assert main(["restore", "--from", backup, "--store", remote("first")]) == 0
     assert matinee.load(remote("second")).manifest.files == before.manifest.files
     assert [each.reason for each in Registry.open(Path(remote("second"))).log()] == [
         each.reason for each in Registry(here).log()
     ]
-    assert main(["restore", "--from", str(here), "--store", remote("first")]) == 2  # only to an empty prefix
+    assert main(["restore", "--from", backup, "--store", remote("first")]) == 2  # only to an empty prefix
     assert main(["show", "--store", remote("third"), "champion"]) == 0
     assert "v0001" in capsys.readouterr().out
     (dataset,) = Store.open(Path(remote("third"))).names("datasets")

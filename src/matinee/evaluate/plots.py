@@ -231,7 +231,7 @@ def long_tail(inputs: EvaluationInputs) -> Figure:
     figure, (above, below) = one_above_other()
     counts = inputs.movie_rows
     order = np.argsort(-counts, kind="stable")
-    rated = counts[order][: np.count_nonzero(counts)]  # a catalogue may hold ten times as many movies
+    rated = counts[order][: np.count_nonzero(counts)]  # a catalog may hold ten times as many movies
     share = np.cumsum(rated) / rated.sum() * 100
     half = int(np.searchsorted(share, 50)) + 1
     above.plot(np.arange(1, len(rated) + 1), share, color=MODEL, linewidth=1.8)

@@ -32,7 +32,7 @@ from matinee.settings.ingest import IngestSettings, scale_name
 from matinee.store import Store
 from matinee.store.erased_users import Forgotten
 from matinee.store.row_kinds import kinds_of
-from matinee.store.row_kinds import scale_of as held_scale_of
+from matinee.store.row_kinds import scale_of as scale_of_store
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class _Screener:
         self.held = held  # the kinds of ids of the store
         self.kinds: Kinds = settings.id_kinds
         self.store, self.settings, self.forgotten = store, settings, forgotten
-        ends = held_scale_of(store.root)
+        ends = scale_of_store(store.root)
         self.scale = None if ends is None else scale_name(*ends)  # of the store
         self.sources: dict[Path, Source] = {}
         self.heads: dict[Path, RatingCounts] = {}

@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from matinee.errors import MatineeError
 from matinee.maintenance.erase import erase_from_release, erase_from_split
 from matinee.maintenance.remote_forget import UnsureError, forget_remote
+from matinee.maintenance.removal import hide
 from matinee.maintenance.user_search import has_user, mentioned, row_of
 from matinee.registry import Registry
 from matinee.release import verify
@@ -31,8 +32,8 @@ from matinee.store.disk_errors import io_error, writing
 from matinee.store.documents import KINDS, MANIFEST, WORK
 from matinee.store.entries import entries_of, links_of
 from matinee.store.erased_users import ErasedUser, Forgotten
+from matinee.store.files import HIDDEN, replacing
 from matinee.store.files import exchange as _exchange
-from matinee.store.files import replacing
 from matinee.store.folders import remove_file, remove_tree, rename_within
 from matinee.store.remote import remote_of
 from matinee.store.remote.source_cache import drop_sources
@@ -42,7 +43,7 @@ log = logging.getLogger(__name__)
 
 # Folders are removed before their inputs, so that an interrupted forget finds the rest when it is repeated.
 _LAST_MADE_FIRST = KINDS[::-1]
-_FRESH, _DOOMED = ".erased", ".pruned"  # prune also deletes the second kind
+_FRESH = ".erased"
 _LISTS = re.compile(r"v[0-9]+\.parquet")
 _LISTS_BEGUN = re.compile(r"\.v[0-9]+\.parquet\..+")
 
@@ -123,7 +124,7 @@ class _Erasure:
             place = path.with_suffix("")
             if path.suffix == _FRESH and (path / MANIFEST).exists() and not place.exists():
                 rename_within(path, place.name)
-            elif path.suffix in (_FRESH, _DOOMED, ".partial"):
+            elif path.suffix in (_FRESH, HIDDEN, ".partial"):
                 remove_tree(path)
         for path in self._folders(WORK):
             remove_tree(path)
@@ -201,7 +202,7 @@ class _Erasure:
             if name in looked_up and not find_damage(path)[0]:
                 touched += self._erase_split(path)
             elif name in found:
-                _doom(path)
+                hide(path)
                 touched += 1
         return touched
 
@@ -230,9 +231,9 @@ class _Erasure:
         """Replace a folder, in one step if the file system can, and mark the old one for deletion."""
         sync_folder(fresh)
         if _exchange(fresh, folder):
-            _doom(fresh)
+            hide(fresh)
         else:
-            _doom(folder)
+            hide(folder)
             rename_within(fresh, folder.name)
 
     def _erase_from_lists(self, folder: Path) -> None:
@@ -287,7 +288,3 @@ def _remove(path: Path) -> None:
         remove_tree(path)
     else:
         remove_file(path)
-
-
-def _doom(folder: Path) -> None:
-    rename_within(folder, f"{folder.name}{_DOOMED}")

@@ -17,7 +17,7 @@ from matinee.errors import ConfigError, StoreError
 from matinee.maintenance.kept_releases import why_kept
 from matinee.maintenance.pruned import Pruned
 from matinee.maintenance.remote_prune import prune_remote
-from matinee.maintenance.removal import HIDDEN, delete_hidden, hide, is_locked, try_lock
+from matinee.maintenance.removal import delete_hidden, hide, is_locked, try_lock
 from matinee.registry import Hold, Registry
 from matinee.release.manifest import SIGNATURE
 from matinee.store import Store
@@ -36,7 +36,7 @@ from matinee.store.documents import (
     read_json,
 )
 from matinee.store.entries import entries_of, is_complete, links_of
-from matinee.store.files import clear_temporaries
+from matinee.store.files import HIDDEN, clear_temporaries
 from matinee.store.folders import remove_file
 from matinee.store.identity import MARKER, RUNNING, run_locks_in
 from matinee.store.locks import lock_folder
@@ -94,7 +94,7 @@ def _prune(root: Path, *, keep: int) -> Pruned:
                 registry.record("prune", version=version)
                 _remove_lists(registry, version)
                 hide(registry.folder(version))
-            folders, searches = _doom_folders(root, roots, oldest), _doom_searches(registry, keep)
+            folders, searches = _hide_folders(root, roots, oldest), _hide_searches(registry, keep)
             left = {entry.candidate for entry in registry.held()}
             held_removed = [candidate for candidate in before if candidate not in left]
             for candidate in held_removed:
@@ -165,7 +165,8 @@ def _kept_holds(registry: Registry, keep: int) -> list[Hold]:
     ]
 
 
-def _doom_folders(root: Path, roots: list[Path], oldest: int) -> int:
+def _hide_folders(root: Path, roots: list[Path], oldest: int) -> int:
+    """Rename the folders that nothing needs; returns the number of whole ones."""
     folders = _folders(root)
     # Folders that an active run uses are kept, with all folders that they refer to.
     taken = [path for path in folders if _is_taken(path, oldest)]
@@ -173,7 +174,7 @@ def _doom_folders(root: Path, roots: list[Path], oldest: int) -> int:
     needed |= _needed([*roots, *taken], _by_name(folders))
     # A resumed training needs its scratch folder, however old it is.
     needed |= {path.stem for path in folders if path.suffix == ".partial" and is_locked(path)}
-    doomed, lag = 0, time.time() - time.monotonic()
+    hidden, lag = 0, time.time() - time.monotonic()
     for path in folders:
         if path.stem in needed or path.suffix == HIDDEN:
             continue
@@ -184,11 +185,11 @@ def _doom_folders(root: Path, roots: list[Path], oldest: int) -> int:
                 break
             if free and path.stat().st_mtime_ns < oldest:
                 hide(path)
-                doomed += path.suffix == ""
-    return doomed
+                hidden += path.suffix == ""
+    return hidden
 
 
-def _doom_searches(registry: Registry, keep: int) -> int:
+def _hide_searches(registry: Registry, keep: int) -> int:
     """Rename old searches for settings: not the newest, and none that a process is using."""
     whole = [path for path in entries_of(registry.root, TUNINGS) if not path.suffix]
     old = sorted(whole, key=_begun)[:-keep]

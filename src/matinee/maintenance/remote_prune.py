@@ -59,7 +59,7 @@ def prune_remote(remote: Remote, decide: Callable[[Path], Pruned]) -> Pruned:
         whole = {place: folder for place, folder in there.items() if folder.commit is not None}
         refers = _write_outline(remote, outline, whole, leases)
         with _active(outline, min(lease.started for lease in leases)):
-            done = _decide(remote, registry, outline, decide)
+            done = _prune_outline(remote, registry, outline, decide)
         gone = [place for place in whole if not (outline / place[0] / place[1] / MANIFEST).is_file()]
         removed = _remove(remote, {place: whole[place] for place in gone}, refers)
         held_removed = [name for name in done.held_removed if name in {each for _, each in removed}]
@@ -77,7 +77,9 @@ def prune_remote(remote: Remote, decide: Callable[[Path], Pruned]) -> Pruned:
     )
 
 
-def _decide(remote: Remote, registry: Registry, outline: Path, decide: Callable[[Path], Pruned]) -> Pruned:
+def _prune_outline(
+    remote: Remote, registry: Registry, outline: Path, decide: Callable[[Path], Pruned]
+) -> Pruned:
     """Prune the outline, remove the same plain files there, and add the new entries of its log to that of the store."""
     files = [name for name in remote.files.names() if "/" in name and (outline / name).exists()]
     before = len(_lines(outline))

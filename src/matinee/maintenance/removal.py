@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from matinee.store.entries import entries_of
+from matinee.store.files import HIDDEN
 from matinee.store.folders import bytes_in, remove_tree, rename_within
 from matinee.store.locks import lock
-
-HIDDEN = ".pruned"
 
 log = logging.getLogger(__name__)
 

@@ -17,6 +17,7 @@ import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
 from pydantic import BaseModel, JsonValue
 
@@ -24,6 +25,7 @@ from matinee.store import progress
 from matinee.store.locks import lock
 from matinee.store.system import is_alive
 
+HIDDEN: Final = ".pruned"  # ending of a folder that is about to be deleted, so that no process finds it
 _LONGEST_NAME = 200  # maximum bytes of the file's name in the temporary name; file systems allow 255 bytes
 # `.NAME.PROCESS_NUMBER`; earlier versions wrote `.NAME.PROCESS` and `.probe-PROCESS`.
 _TEMPORARY = re.compile(r"\.(?P<name>.+)[.-](?P<process>[0-9]{1,10})(_[0-9]+)?", re.DOTALL)
@@ -151,7 +153,7 @@ def copy_tree(source: Path, target: Path) -> None:
 
 def remove_aside(folder: Path) -> None:
     """Remove a folder under another name, so that a reader finds it whole or absent."""
-    aside = folder.with_name(f"{folder.name}.pruned")
+    aside = folder.with_name(f"{folder.name}{HIDDEN}")
     shutil.rmtree(aside, ignore_errors=True)
     with contextlib.suppress(FileNotFoundError):
         folder.rename(aside)

@@ -77,6 +77,13 @@ ATTACKS = [
         prepare=swap,
         says=["another release"],
     ),
+    Attack(
+        "a digest in the manifest that leads elsewhere",
+        PRUNE,
+        status=1,
+        prepare=claim(split={"digest": "../../foreign/work"}),
+        says=["split.digest"],
+    ),
     Attack("fewer users than ids", PREDICT, 1, changed(weights(fewer_users)), ["users.parquet", "400"]),
     Attack(
         "vectors of two sizes",

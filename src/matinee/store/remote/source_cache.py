@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from matinee.errors import ConfigError, StoreError
 from matinee.errors.text import show_as, shown
 from matinee.store.documents import read_as
-from matinee.store.files import remove_aside, replacing, write_json
+from matinee.store.files import HIDDEN, remove_aside, replacing, write_json
 from matinee.store.locks import lock_folder
 from matinee.store.remote.address import RemoteAddress, cache_of, caches
 from matinee.store.remote.objects import ListedObject
@@ -148,7 +148,7 @@ def drop_sources(*, keep_given: bool = False) -> None:
                     if path not in _given:
                         path.unlink()
                         _remove_empty(path.parent, folder / _OBJECTS)
-            elif folder.suffix == ".pruned":
+            elif folder.suffix == HIDDEN:
                 shutil.rmtree(folder)
             else:
                 remove_aside(folder)

@@ -1,56 +1,22 @@
-"""What a run would take: formulas follow the sizes and the code, what does not fit is named, rates are kept."""
+"""What a run would take: formulas follow the sizes and the code, and what does not fit is named with remedies."""
 
 import json
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
+from planned import GB, SECONDS, plan, step_of
 
-from matinee.cli.main import main
-from matinee.pipeline.planning import Rates, RunForecast, calibration, forecast, known_rates
+from matinee.errors import ConfigError
+from matinee.pipeline.planning import RunForecast, calibration, check_size, forecast
 from matinee.pipeline.planning.calibration import FarSize, Samples, SampleSize, measure_rates
 from matinee.pipeline.planning.fit_cost import fit_key
 from matinee.pipeline.planning.rank_cost import RankFit
-from matinee.pipeline.planning.rates import Machine, this_machine
+from matinee.pipeline.planning.rates import this_machine
+from matinee.pipeline.planning.workload import Workload
 from matinee.settings import RankSettings, Settings
 from matinee.settings.parse import read_settings
 from matinee.train.ranking.fit import _usual_rank
 from matinee.train.ranking.krylov import KrylovSpace
-
-GB = 10**9
-# About those of two cores of 2021.
-SECONDS = {
-    "read_row": 3e-8, "level_row": 5e-9, "group_row": 5e-8, "block_row": 6e-8,
-    "movie_pair": 4e-9, "user_pair": 3e-9, "factor_flop": 1.5e-11, "solve_flop": 2e-11, "product_cell": 3e-10,
-    "list_cell": 1e-8, "list_user": 3e-5, "hashed_byte": 9e-10, "written_byte": 1e-9,
-    "ingest_row": 3e-7, "split_row": 3e-7, "evaluate_row": 4e-7,
-    "fit sgd": 7e-10, "fit sgd far": 2e-9, "fit gibbs": 1e-10,
-}  # fmt: skip
-RATES = Rates(
-    measured="2026-01-01T00:00:00+00:00",
-    machine=Machine(processor="test", cores=2, memory=16 * GB),
-    start=8.0,
-    seconds=SECONDS,
-    fixed={"evaluate": 2.0, "publish": 1.0},
-    disk_row={"ingest": 7.0, "split": 5.0},
-)
-
-
-def plan(
-    ratings: int = 10**7, users: int = 50_000, movies: int = 8_000, *, settings: Settings | None = None,
-    hosts: int = 1, cores: int = 2, memory: int = 64 * GB,
-) -> RunForecast:  # fmt: skip
-    return forecast(
-        RATES,
-        settings or Settings(),
-        ratings=ratings,
-        users=users,
-        movies=movies,
-        hosts=hosts,
-        cores=cores,
-        memory=memory,
-    )
 
 
 @pytest.mark.parametrize(
@@ -112,25 +78,91 @@ def test_the_way_to_solve_the_equations_follows_the_sizes() -> None:
     assert kinds["gradients"] == {"group_row", "product_cell"}
 
 
-def test_what_does_not_fit_is_named_with_settings_with_which_it_does() -> None:
-    found = plan(10**8, 480_000, 17_770, memory=9 * GB // 2)
-    assert [step.step for step in found.steps if not step.fits] == ["rank"]
-    rank = next(step for step in found.steps if step.step == "rank")
-    assert not found.fits
-    assert rank.remedies
-    for remedy in rank.remedies:
-        again = plan(
-            10**8, 480_000, 17_770, memory=9 * GB // 2, settings=read_settings(assignments=remedy.settings)
+def test_what_does_not_fit_has_one_remedy_whose_settings_together_make_it_fit() -> None:
+    size = {"ratings": 10**8, "users": 480_000, "movies": 17_770}
+    several = 0
+    for memory in (45 * GB // 10, 43 * GB // 10):
+        (remedy,) = step_of(plan(**size, memory=memory), "rank").remedies
+        again = step_of(
+            plan(**size, memory=memory, settings=read_settings(assignments=remedy.settings)), "rank"
         )
+        assert remedy.fits
         assert again.fits
-        assert remedy.memory == next(step.memory for step in again.steps if step.step == "rank") < 9 * GB // 2
+        assert (remedy.memory, remedy.seconds) == (again.memory, again.seconds)
+        for left_out in remedy.settings:
+            fewer = [each for each in remedy.settings if each != left_out]
+            assert not step_of(
+                plan(**size, memory=memory, settings=read_settings(assignments=fewer)), "rank"
+            ).fits
+        several += len(remedy.settings) > 1
+    assert several
 
 
-def test_a_host_that_no_setting_makes_enough_has_no_remedy() -> None:
-    found = plan(10**10, 5 * 10**8, 10**6, memory=16 * GB)
-    too_large = {step.step: step.remedies for step in found.steps if not step.fits}
-    assert too_large.keys() >= {"ingest", "rank", "publish"} - {"ingest"}
-    assert too_large["publish"] == []
+def test_where_nothing_is_enough_the_settings_that_need_the_least_are_named_with_a_host_that_is() -> None:
+    size = {"ratings": 10**8, "users": 480_000, "movies": 17_770}
+    (remedy,) = step_of(plan(**size, memory=2 * GB), "rank").remedies
+    least = read_settings(assignments=remedy.settings)
+    assert not remedy.fits
+    assert remedy.memory < step_of(plan(**size), "rank").memory
+    assert step_of(plan(**size, memory=remedy.host_memory, settings=least), "rank").fits
+    assert not step_of(plan(**size, memory=remedy.host_memory - GB // 5, settings=least), "rank").fits
+    (ingest,) = step_of(plan(10**10, 5 * 10**8, 10**6, memory=16 * GB), "ingest").remedies
+    assert (ingest.settings, ingest.fits) == ([], False)
+
+
+def test_more_hosts_are_a_remedy_of_the_fit_that_ranks_share() -> None:
+    size = {"ratings": 2 * 10**9, "users": 2 * 10**7, "movies": 200_000}
+    remedy = step_of(plan(**size, memory=24 * GB), "train").remedies[-1]
+    assert (remedy.settings, remedy.fits) == ([], True)
+    assert step_of(plan(**size, memory=24 * GB, hosts=remedy.hosts), "train").fits
+    assert not step_of(plan(**size, memory=24 * GB, hosts=remedy.hosts - 1), "train").fits
+
+
+def test_a_remedy_says_what_another_method_gives_up() -> None:
+    accurate = read_settings(preset="accurate")
+    (remedy,) = step_of(plan(10**8, 2 * 10**6, 10**5, settings=accurate, memory=6 * GB), "train").remedies
+    assert "train.method=sgd" in remedy.settings
+    assert any("preset fast" in each for each in remedy.gives_up)
+    assert not any(each.startswith("train.sampler_rank") for each in remedy.settings)  # sgd has none
+
+
+def test_a_rank_holds_all_valid_rows_and_the_counts_of_all_users() -> None:
+    few, many = plan(10**9, 5 * 10**6, 10**5, hosts=32), plan(10**9, 5 * 10**7, 10**5, hosts=32)
+    process, slack = 55 * 10**7, 1.1
+    assert step_of(few, "train").memory > process + slack * (12 * 0.045 * 10**9 + 20 * 5 * 10**6)
+    # The first rank joins the tables of all users: two copies of 33 numbers.
+    more = step_of(many, "train").memory - step_of(few, "train").memory
+    assert more > slack * 45 * 10**6 * 20
+
+
+@pytest.mark.parametrize(
+    ("assignments", "ratings", "hosts", "says"),
+    [
+        ([], 10**7, 33, "32 hosts or fewer"),
+        ([], 10**6, 9, "8 groups of users"),
+        (["ingest.feedback=implicit"], 10**7, 2, "plays have no rating model"),
+        (["train.device=cuda"], 10**7, 2, "train.device=cpu"),
+        (["split.strategy=given"], 10**7, 1, "a plan knows no file"),
+    ],
+)
+def test_hosts_that_the_fit_refuses_are_refused(
+    assignments: list[str], ratings: int, hosts: int, says: str
+) -> None:
+    settings = read_settings(assignments=assignments)
+    with pytest.raises(ConfigError, match=says):
+        check_size(settings, ratings=ratings, users=5_000, movies=5_000, hosts=hosts)
+    check_size(Settings(), ratings=ratings, users=5_000, movies=100_000, hosts=8)
+
+
+def test_only_users_with_more_than_twice_n_rows_have_rows_held_out() -> None:
+    def held_out(n: int) -> float:
+        chosen = read_settings(assignments=["split.strategy=last_n", f"split.last_n={n}"])
+        work = Workload(10**6, 10_000, 3_000, chosen.resolved())
+        return work.test_rows / (10_000 * n)
+
+    assert held_out(1) > 0.97
+    assert 0.2 < held_out(30) < 0.5  # the median user has about 60 of 100 rows on average
+    assert held_out(500) < 0.02
 
 
 def test_settings_decide_which_steps_there_are() -> None:
@@ -171,75 +203,3 @@ def test_a_tiny_calibration_has_all_rates_that_a_plan_needs(
     found = forecast(rates, Settings(), ratings=10**6, users=5_000, movies=3_000, cores=2, memory=GB)
     assert found.machine == this_machine()
     assert 0 < found.seconds < 3600
-
-
-@pytest.fixture
-def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[list[Machine], Callable[..., Rates]]:
-    """The machines that were measured, and a measurement without work; with an empty cache folder."""
-    monkeypatch.setenv("MATINEE_CACHE", str(tmp_path / "cache"))
-    machines: list[Machine] = []
-
-    def measure(settings: Settings, machine: Machine) -> Rates:
-        machines.append(machine)
-        return RATES.model_copy(update={"machine": machine})
-
-    return machines, measure
-
-
-def test_rates_are_kept_until_machine_or_method_change(
-    measured: tuple[list[Machine], Callable[..., Rates]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    machines, measure = measured
-    first = known_rates(Settings(), measure=measure)
-    same = read_settings(
-        assignments=["gate.tolerance=1", "model.embedding_size=64"]
-    )  # its work is in other formulas
-    assert known_rates(same, measure=measure) == first
-    assert len(machines) == 1
-    known_rates(Settings(), measure=measure, again=True)
-    known_rates(read_settings(preset="accurate"), measure=measure)
-    assert len(machines) == 3
-    other = this_machine().model_copy(update={"cores": 99})
-    monkeypatch.setattr("matinee.pipeline.planning.rates.this_machine", lambda: other)
-    assert known_rates(Settings(), measure=measure).machine.cores == 99
-    for file in (tmp_path / "cache" / "rates").iterdir():
-        file.write_text("{}", "utf-8")
-    known_rates(Settings(), measure=measure)
-    assert len(machines) == 5
-
-
-def test_the_command_prints_the_steps_and_what_to_set(
-    measured: tuple[list[Machine], Callable[..., Rates]],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr(calibration, "measure_rates", measured[1])
-    size = ["--ratings", "100000000", "--users", "480000", "--movies", "17770"]
-    assert main(["plan", *size, "--memory", "4.5", "--cores", "4"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert "100,000,000 ratings" in lines[0]
-    assert "4 cores and 4.5 GB" in lines[0]
-    assert [line.split()[0] for line in lines[1:9]] == [
-        "step", "start", "ingest", "split", "train", "rank", "evaluate", "publish",
-    ]  # fmt: skip
-    assert any(line.startswith("too large rank needs") for line in lines)
-    assert any("--set rank.dense_mb=" in line for line in lines)
-    assert main(["plan", *size, "--hosts", "4", "--memory", "64", "--json"]) == 0
-    found = RunForecast.model_validate_json(capsys.readouterr().out.splitlines()[-1])
-    assert (found.hosts, found.fits, found.network > 0) == (4, True, True)
-
-
-@pytest.mark.parametrize(
-    ("words", "says"),
-    [
-        (["--ratings", "100", "--users", "5", "--movies", "5"], "expected 5 to 25 ratings"),
-        (["--ratings", "100", "--users", "500", "--movies", "5"], "expected 500 to 2,500 ratings"),
-        (["--ratings", "20", "--users", "5", "--movies", "5", "--memory", "0"], "expected more than 0"),
-        (["--ratings", "0", "--users", "5", "--movies", "5"], "expected a whole number of 1 or more"),
-    ],
-)
-def test_sizes_that_no_data_has_are_refused(
-    words: list[str], says: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["plan", *words]) == 2
-    assert says in capsys.readouterr().err

@@ -18,13 +18,16 @@ def add_plan(verb: Verb) -> None:
         type=count,
         default=1,
         metavar="H",
-        help="number of hosts that share the fit, with train.ranks=H (default 1)",
+        help="number of hosts that share the fit of the preset fast, with one rank each (default 1, at most 32)",
     )
     plan.add_argument(
         "--cores", type=count, metavar="C", help="cores of a host (default: those of this machine)"
     )
     plan.add_argument(
-        "--memory", type=fraction, metavar="GB", help="memory of a host in GB (default: that of this machine)"
+        "--memory",
+        type=fraction,
+        metavar="GB",
+        help="memory of a host in GB, of 10^9 bytes (default: that of this machine)",
     )
     plan.add_argument(
         "--measure",

@@ -8,6 +8,7 @@ import re
 
 # int() also accepts 1_0, blanks, the digits of other scripts, and numbers of any length.
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
+_SEPARATED = re.compile(r"[0-9]{1,3}(?:([,_.' ])[0-9]{3})(?:\1[0-9]{3})*")
 _FRACTION = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)(e-?[0-9]{1,3})?", re.IGNORECASE)
 
 _YEARS = re.compile(r"([0-9]{4})-([0-9]{4})")
@@ -32,6 +33,9 @@ def id_(text: str) -> str:
 
 def count(text: str) -> int:
     """Parse a whole number above 0."""
+    if _SEPARATED.fullmatch(text):
+        digits = re.sub(r"[^0-9]", "", text)
+        raise argparse.ArgumentTypeError(f"expected digits only, such as {digits}, found {text}")
     if (found := whole(text)) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, found {text}")
     return found

@@ -41,7 +41,7 @@ from matinee.release.signature import PUBLIC_KEY, SIGNING_KEY
 from matinee.sample import write_sample
 from matinee.settings import SamplerTraining, Settings
 from matinee.settings.parse import read_settings
-from matinee.store import Plan, Reference, Store, progress
+from matinee.store import Plan, Reference, Store
 
 _IMPORTS: Final = "import torch, prefect"
 _START: Final = 2.1  # of the imports: Prefect then starts, and its server ends (measured)
@@ -122,13 +122,10 @@ def measure_rates(settings: Settings, machine: Machine, *, samples: Samples = SA
     """
     with tempfile.TemporaryDirectory(prefix="matinee-plan-") as scratch, _unsigned():
         folder, chosen = Path(scratch), _small(settings)
-        progress.begin("measuring this machine: compiling loops")
         warm = _run(folder / "warm", samples.warm, chosen)
         measure_rows(warm.split)
-        progress.begin("measuring this machine: steps of a run")
         small = _run(folder / "small", samples.small, chosen)
         large = _run(folder / "large", samples.large, chosen)
-        progress.begin("measuring this machine: parts of the fits")
         seconds = least(partial(measure_rows, large.split)) | least(partial(measure_near, large.split))
         seconds |= least(partial(measure_far, samples.far)) | least(partial(measure_disk, folder))
         seconds |= _list_rates(least(warm.evaluation), least(large.evaluation))
@@ -147,24 +144,23 @@ def measure_rates(settings: Settings, machine: Machine, *, samples: Samples = SA
 
 
 def _small(settings: Settings) -> Settings:
-    """Settings of a short run whose candidate passes the gate."""
+    """Settings of a short run whose candidate passes the gate.
+
+    Of the plan's settings it has those that its rate depends on (`fit_key`); the others are those of the recipe.
+    """
     resolved = settings.resolved()
-    train = {
-        "threads": 0,
-        "device": "cpu",
-        "ranks": 1,
-        "refit": "train_valid",
-        "time": "off",
-        "titles": "off",
-    }
-    if isinstance(resolved.train, SamplerTraining):
-        train |= {"chains": 1, "sweeps": 9, "burn_in": 4}
+    model, train = resolved.model.model_dump(), resolved.train
+    chosen: dict[str, int | str] = {"method": train.method, "threads": 0, "device": "cpu", "ranks": 1}
+    chosen |= {"refit": "train_valid", "time": "off", "titles": "off"}
+    if isinstance(train, SamplerTraining):
+        model, chosen = {"name": model["name"]}, chosen | {"chains": 1, "sweeps": 9, "burn_in": 4}
+    elif train.method == "sgd":
+        model, chosen = {"name": model["name"]}, chosen | {"patience": 0, "epochs": 2}
     else:
-        train |= {"patience": 0, "epochs": 2}
+        model = {name: value for name, value in model.items() if name.endswith(("name", "size"))}
+        chosen |= {"patience": 0, "epochs": 2, "batch_size": train.batch_size}
     quick = read_settings(assignments=["evaluate.temporal=false", "rank.penalty=800", "gate.tolerance=10"])
-    written = quick.model_dump() | {"model": settings.model.model_dump()}
-    written["train"] = settings.train.model_dump() | train
-    return Settings.model_validate(written)
+    return Settings.model_validate({**quick.model_dump(), "model": model, "train": chosen})
 
 
 def _run(folder: Path, size: SampleSize, settings: Settings) -> _Trial:

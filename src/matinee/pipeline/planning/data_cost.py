@@ -46,10 +46,10 @@ def split_step(workload: Workload, disk_row: float) -> StepCost:
 def evaluate_step(workload: Workload) -> StepCost:
     """Errors on the test rows and baselines; lists of some users in several orders; then the plots."""
     users = ranked_users(workload)
-    lists = _lists(users, workload.movies, ORDERS - workload.plays)
+    lists = _lists(users, workload.movies, ORDERS - 1 if workload.plays else ORDERS)
     parts = [Part("evaluate_row", workload.ratings, _EVALUATE_LANES), *lists]
     size = workload.settings.model.embedding_size
-    tables = 4.0 * (workload.users + workload.movies) * (size + 8)
+    tables = 4.0 * (workload.users + workload.movies) * (8 + (0 if workload.plays else size))
     memory = 12 * workload.fitted_rows + _TEST_ROW * workload.test_rows + tables
     memory += 4 * workload.fitted_rows * users / max(workload.users, 1)
     return StepCost(parts, memory)
@@ -109,7 +109,7 @@ def publish_step(workload: Workload, *, fits: int) -> StepCost:
     """
     size = workload.settings.model.embedding_size
     width = 2.0 if workload.settings.release.storage == "float16" else 4.0
-    models = fits * width * (workload.users + workload.movies) * (size + 1)
+    models = 0.0 if workload.plays else fits * width * (workload.users + workload.movies) * (size + 1)
     rank = RankFit(workload.users, workload.movies, workload.ratings, workload.settings.rank).rank
     disk = 5.0 * workload.ratings + models + 6.0 * rank * workload.movies + 16.0 * workload.users
     memory = _RELEASE_ROW * workload.ratings + 2 * models

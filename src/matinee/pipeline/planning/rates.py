@@ -4,6 +4,7 @@ They hold for one machine, one version of the code and one set of libraries; wit
 """
 
 import contextlib
+import logging
 import os
 import platform
 from collections.abc import Callable
@@ -14,14 +15,25 @@ from typing import Final
 from pydantic import Field, ValidationError
 
 from matinee.formats.base import Format
-from matinee.pipeline.planning.fit_cost import fit_key
+from matinee.formats.steps import Step
+from matinee.pipeline.planning.fit_cost import FAR, NEAR, fit_key
 from matinee.settings import Settings
 from matinee.store.digests import code_digest, digest_of
 from matinee.store.files import write_json
 from matinee.store.system import available_cores
-from matinee.store.user_cache import user_cache
+from matinee.store.user_cache import CACHE, user_cache
 
+log = logging.getLogger("matinee.run")
 _LIBRARIES: Final = ("numba", "numpy", "polars", "pyarrow", "torch")
+# The rates of the formulas, besides that of the fit; and the steps that fill the store row by row.
+_NAMES: Final = frozenset(
+    {
+        *("read_row", "level_row", "group_row", "block_row", "movie_pair", "user_pair", "product_cell"),
+        *("factor_flop", "solve_flop", "list_cell", "list_user", "hashed_byte", "written_byte"),
+        *("ingest_row", "split_row", "evaluate_row", NEAR, FAR),
+    }
+)
+_FILLING: Final = frozenset({Step.INGEST, Step.SPLIT})
 _CODE: Final = "matinee.pipeline.planning.calibration"  # with all steps that it runs
 
 
@@ -64,15 +76,28 @@ def known_rates(settings: Settings, *, measure: Measure, again: bool = False) ->
         The rates, which are kept for later calls.
     """
     machine = this_machine()
-    path = _path(settings, machine)
-    if not again and (known := _read(path)) is not None:
+    path, names = _path(settings, machine), _NAMES | {fit_key(settings.resolved())}
+    if not again and (known := _read(path, names)) is not None:
         return known
     rates = measure(settings, machine)
-    with contextlib.suppress(OSError, RuntimeError):  # the next call measures again
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_json(path, rates)
+    _keep(path, rates)
     return rates
+
+
+def _keep(path: Path | None, rates: Rates) -> None:
+    """Write the rates; a warning says if that is not possible."""
+    try:
+        if path is None:
+            raise OSError("there is no home folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, rates)
+    except OSError as error:
+        log.warning(
+            "The rates of this machine could not be kept in the cache folder (%s), so the next plan measures again. "
+            "Set %s to a folder that this user may write to.",
+            error.strerror or error,
+            CACHE,
+        )
 
 
 def _path(settings: Settings, machine: Machine) -> Path | None:
@@ -90,11 +115,14 @@ def _path(settings: Settings, machine: Machine) -> Path | None:
         return None
 
 
-def _read(path: Path | None) -> Rates | None:
+def _read(path: Path | None, names: frozenset[str]) -> Rates | None:
+    """The rates in a file; None if there is none, or one without some of these names."""
     try:
-        return None if path is None else Rates.model_validate_json(path.read_bytes())
+        found = None if path is None else Rates.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         return None
+    whole = found is not None and found.seconds.keys() >= names and found.disk_row.keys() >= _FILLING
+    return found if whole else None
 
 
 def _processor() -> str:

@@ -1,5 +1,6 @@
-"""The size of a run and of its hosts, and what one step costs."""
+"""The size of a run, and what one step costs."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -16,13 +17,12 @@ _DENSE: Final = (
 
 @dataclass(frozen=True)
 class Workload:
-    """One run: its data, its settings and its hosts.
+    """One run: its data, its settings and the number of its hosts.
 
     Attributes:
         ratings, users, movies: Numbers of each.
         settings: All settings, resolved.
         hosts: Number of hosts that fit the rating model together.
-        cores: Cores of each host.
     """
 
     ratings: int
@@ -30,7 +30,6 @@ class Workload:
     movies: int
     settings: Resolved
     hosts: int = 1
-    cores: int = 1
 
     @property
     def plays(self) -> bool:
@@ -42,8 +41,17 @@ class Workload:
         """Held-out rows."""
         split = self.settings.split
         if split.strategy == "last_n":
-            return min(self.ratings / 2, float(self.users * split.last_n))
+            return self._users_with_more_than(2 * split.last_n) * split.last_n
         return self.ratings * split.test_fraction
+
+    def _users_with_more_than(self, rows: int) -> float:
+        """Users with more rows than that, as if rows by user had a log-normal distribution."""
+        mean = self.ratings / max(self.users, 1)
+        variance = math.log(skew(self.ratings, self.users, self.movies))
+        if not variance:
+            return float(self.users) if mean > rows else 0.0
+        median = math.log(mean) - variance / 2
+        return self.users * math.erfc((math.log(rows) - median) / math.sqrt(2 * variance)) / 2
 
     @property
     def valid_rows(self) -> float:

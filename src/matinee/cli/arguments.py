@@ -26,9 +26,9 @@ _COMPLAINT_LENGTH = 500
 # The verbs as the help lists them.
 _GROUPS: Final = {
     "make a release": "sample plan ingest retrain tune",
-    "use it": "recommend predict similar explain serve export",
-    "look at what was made": "releases show evaluate compare report",
-    "change what is in use, and keep it": "promote rollback sign backup restore migrate prune forget",
+    "use a release": "recommend predict similar explain serve export",
+    "inspect and compare releases": "releases show evaluate compare report",
+    "manage releases and the store": "promote rollback sign backup restore migrate prune forget",
     "run every night": "up inbox-watcher units server worker alerts",
     "this installation": "doctor completion",
 }
@@ -183,7 +183,8 @@ def _add_sample_forms(sample: argparse.ArgumentParser) -> None:
         "--format",
         choices=["csv", "netflix", "jsonl", "inter", "parquet"],
         default="csv",
-        help="format of the ratings (default csv); jsonl, inter and parquet have no invalid rows",
+        help="format of the ratings: csv (the default), netflix (the text of the Netflix Prize), jsonl (JSON lines), "
+        "inter (RecBole) or parquet; the last three have no invalid rows",
     )
     sample.add_argument(
         "--feedback",

@@ -12,13 +12,21 @@ OPERATIONS: Final = {
     "up": ("matinee.ops.up", "Run a Prefect server, the deployments and a worker until Ctrl-C."),
     "server": ("matinee.ops.server", "Run the Prefect server; takes the options of `prefect server start`."),
     "worker": ("matinee.ops.worker", "Run a Prefect worker; takes the options of `prefect worker start`."),
-    "inbox-watcher": ("matinee.ops.inbox_watcher", "Start the nightly run as soon as a file arrives."),
+    "inbox-watcher": (
+        "matinee.ops.inbox_watcher",
+        "Watch the drop folder, and start a nightly run when a file arrives.",
+    ),
     "units": ("matinee.ops.units", "Write systemd units for a machine that retrains every night."),
 }
+_OF_PREFECT: Final = ("server", "worker")  # they print the help of Prefect's command
 
 
 def operate(name: str, arguments: Sequence[str]) -> int:
     """Run one of OPERATIONS with its own options; returns the exit status."""
+    if name in _OF_PREFECT and {"-h", "--help"}.intersection(arguments):
+        print(
+            f"Usage: matinee {name} [OPTIONS]. The options are those of `prefect {name} start`:\n", flush=True
+        )
     try:
         return int(import_module(OPERATIONS[name][0]).main(arguments))
     except MatineeError as error:

@@ -19,7 +19,9 @@ def add_registry_verbs(verb: Verb) -> None:
         help="also check the signatures with this minisign key (default: MATINEE_PUBLIC_KEY, if it is set)",
     )
     show = verb(
-        "show", "show_verb.show", "Show the details of a release, a dataset, a run or a search for settings."
+        "show",
+        "show_verb.show",
+        "Show the details of a release, a dataset, a held candidate or a search for settings.",
     )
     add_store(show)
     show.add_argument(

@@ -19,7 +19,7 @@ def add_serve_verb(verb: Verb) -> None:
         "--store",
         type=store_path,
         metavar="DIR",
-        help="store whose champion is served; a new champion takes its place",
+        help="store whose champion is served; a new champion replaces the served one",
     )
     source.add_argument(
         "--release", type=path, metavar="DIR", help="folder of a release to serve, instead of a champion"

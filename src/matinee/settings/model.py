@@ -42,7 +42,8 @@ class SplitSettings(Section):
         0.10,
         gt=0,
         lt=1,
-        description="Share of the rows that are held out as test rows. Only the evaluation uses them.",
+        description="Share of the rows that are held out as test rows. No model is fitted on them before the gate "
+        "has decided; train.refit=all fits on them after it.",
     )
     valid_fraction: float = Field(
         0.05, gt=0, lt=1, description="Share of the remaining rows that early stopping uses."

@@ -4,13 +4,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from planned import RATES
+from planned import RATES, SECONDS
 
 from matinee.cli.main import main
+from matinee.cli.terminal import TerminatedError
 from matinee.pipeline.planning import Rates, RunForecast, calibration, known_rates
+from matinee.pipeline.planning.fit_cost import fit_key
 from matinee.pipeline.planning.rates import Machine, this_machine
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
+
+SIZE = ("--ratings", "100000000", "--users", "480000", "--movies", "17770")
 
 
 @pytest.fixture
@@ -48,25 +52,110 @@ def test_rates_are_kept_until_machine_or_method_change(
     assert len(machines) == 5
 
 
+def test_rates_without_a_name_that_a_plan_needs_are_measured_again(
+    measured: tuple[list[Machine], Callable[..., Rates]], tmp_path: Path
+) -> None:
+    machines, measure = measured
+    known_rates(Settings(), measure=measure)
+    (file,) = (tmp_path / "cache" / "rates").iterdir()
+    names = SECONDS.keys() - {"fit gibbs"}
+    for name in names:
+        less = {other: seconds for other, seconds in SECONDS.items() if other != name}
+        file.write_text(RATES.model_copy(update={"seconds": less}).model_dump_json(), "utf-8")
+        known_rates(Settings(), measure=measure)
+    file.write_text(RATES.model_copy(update={"disk_row": {"ingest": 7.0}}).model_dump_json(), "utf-8")
+    known_rates(Settings(), measure=measure)
+    assert len(machines) == 1 + len(names) + 1
+
+
+def test_a_cache_folder_that_cannot_be_written_is_one_warning(
+    measured: tuple[list[Machine], Callable[..., Rates]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(calibration, "measure_rates", measured[1])
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MATINEE_CACHE", str(tmp_path / "file"))
+    assert main(["plan", *SIZE, "--memory", "64"]) == 0
+    assert capsys.readouterr().err.count("could not be kept in the cache folder") == 1
+
+
+@pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt, 130), (TerminatedError, 143)])
+def test_a_measurement_that_is_stopped_says_that_nothing_was_kept(
+    error: type[KeyboardInterrupt],
+    status: int,
+    measured: tuple[list[Machine], Callable[..., Rates]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def stop(settings: Settings, machine: Machine) -> Rates:
+        raise error
+
+    monkeypatch.setattr(calibration, "measure_rates", stop)
+    assert main(["plan", *SIZE]) == status
+    said = capsys.readouterr().err
+    assert said.count("measuring this machine once, about a minute") == 1
+    assert said.endswith("Stopped. No rates were kept; the same command measures again.\n")
+
+
+def test_a_machine_whose_memory_is_unknown_is_not_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unknown = Machine(processor="test", cores=2, memory=0)
+    monkeypatch.setattr("matinee.pipeline.planning.this_machine", lambda: unknown)
+    monkeypatch.setattr(calibration, "measure_rates", _unexpected)
+    assert main(["plan", *SIZE]) == 2
+    assert "Give that of a host with --memory" in capsys.readouterr().err
+
+
+def test_the_measurement_has_only_the_settings_that_its_rates_depend_on() -> None:
+    far_off = read_settings(assignments=["train.learning_rate=10", "train.weight_decay=10", "train.seed=3"])
+    assert calibration._small(far_off) == calibration._small(Settings())
+    burning = read_settings(preset="accurate", assignments=["train.burn_in=70", "model.embedding_size=16"])
+    assert calibration._small(burning) == calibration._small(read_settings(preset="accurate"))
+    mlp = read_settings(assignments=["model.name=mlp", "model.hidden_size=8", "train.batch_size=512"])
+    assert fit_key(calibration._small(mlp).resolved()) == fit_key(mlp.resolved())
+
+
 def test_the_command_prints_the_steps_and_what_to_set(
     measured: tuple[list[Machine], Callable[..., Rates]],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(calibration, "measure_rates", measured[1])
-    size = ["--ratings", "100000000", "--users", "480000", "--movies", "17770"]
-    assert main(["plan", *size, "--memory", "4.5", "--cores", "4"]) == 0
+    assert main(["plan", *SIZE, "--memory", "4.3", "--cores", "4", "--set", "train.epochs=30"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "100,000,000 ratings" in lines[0]
-    assert "4 cores and 4.5 GB" in lines[0]
+    assert lines[0].endswith("4 cores and 4.3 GB; train.epochs=30")
     assert [line.split()[0] for line in lines[1:9]] == [
         "step", "start", "ingest", "split", "train", "rank", "evaluate", "publish",
     ]  # fmt: skip
-    assert any(line.startswith("too large rank needs") for line in lines)
-    assert any("--set rank.dense_mb=" in line for line in lines)
-    assert main(["plan", *size, "--hosts", "4", "--memory", "64", "--json"]) == 0
+    assert "train is the first fit and the refit" in lines[10]
+    large = next(number for number, line in enumerate(lines) if line.startswith("too large rank needs"))
+    assert lines[large].endswith("of the 4.08 GB that may be used")
+    assert lines[large + 1].startswith("          --set rank.dense_mb=1024 --set rank.rank=64: 4.04 GB and ")
+    assert lines[-3].startswith("measured  2026-01-01 00:00 UTC, ")
+    assert lines[-1] == "          no such plan was compared with a run: 4 cores"
+    assert main(["plan", *SIZE, "--memory", "3", "--cores", "2"]) == 0
+    least = next(line for line in capsys.readouterr().out.splitlines() if "with rank.dense_mb" in line)
+    assert "rank.rank=32 it needs 4.03 GB: use a host with 4.3 GB" in least
+
+
+def test_the_command_says_what_hosts_share(
+    measured: tuple[list[Machine], Callable[..., Rates]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(calibration, "measure_rates", measured[1])
+    assert main(["plan", *SIZE, "--hosts", "4", "--memory", "64"]) == 0
+    assert "torchrun starts one rank on each host" in capsys.readouterr().out
+    assert main(["plan", *SIZE, "--hosts", "4", "--memory", "64", "--json"]) == 0
     found = RunForecast.model_validate_json(capsys.readouterr().out.splitlines()[-1])
     assert (found.hosts, found.fits, found.network > 0) == (4, True, True)
+    assert "4 hosts" in found.not_compared
+    assert main(["plan", *SIZE, "--hosts", "4", "--memory", "64", "--preset", "accurate"]) == 0
+    assert "this method is fitted on one host" in capsys.readouterr().out
 
 
 def _unexpected(settings: Settings, machine: Machine) -> Rates:

@@ -182,6 +182,20 @@ def test_settings_decide_which_steps_there_are() -> None:
     assert plan(settings=accurate).seconds > plan().seconds
 
 
+def test_plays_have_no_rating_model_in_any_step() -> None:
+    plays, ratings = plan(settings=read_settings(assignments=["ingest.feedback=implicit"])), plan()
+    for step in ("publish", "evaluate"):
+        assert step_of(plays, step).memory < step_of(ratings, step).memory
+    vectors = 4 * (50_000 + 8_000) * 33
+    assert step_of(ratings, "publish").disk - step_of(plays, "publish").disk == vectors
+
+
+def test_a_plan_says_how_it_differs_from_those_that_were_compared_with_runs() -> None:
+    assert plan().not_compared == []
+    other = plan(2 * 10**8, 10**6, cores=8, settings=read_settings(preset="accurate"))
+    assert other.not_compared == ["200,000,000 ratings", "train.method=gibbs", "8 cores"]
+
+
 def test_a_forecast_is_written_as_json_and_read_again() -> None:
     found = plan(memory=GB)
     assert RunForecast.model_validate_json(json.dumps(found.model_dump())) == found

@@ -1,11 +1,12 @@
 """The verb `plan`."""
 
 import argparse
-import logging
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from matinee.cli.outcome import Outcome
 from matinee.cli.plan_lines import GB, plan_lines
+from matinee.cli.terminal import complain
 from matinee.cli.verbs import settings_of
 from matinee.errors import ConfigError
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from matinee.pipeline.planning.rates import Machine
     from matinee.settings import Settings
 
-log = logging.getLogger("matinee.run")
 _LEAST_GB, _MOST_GB = 0.1, 1e6
 _STOPPED: Final = "Stopped. No rates were kept; the same command measures again."
 
@@ -27,7 +27,7 @@ def plan(call: argparse.Namespace) -> Outcome:
     size = {"ratings": call.ratings, "users": call.users, "movies": call.movies, "hosts": call.hosts}
     memory = _memory(call.memory, known=this_machine().memory)
     check_size(settings, **size)
-    rates = known_rates(settings, measure=_measure, again=call.measure)
+    rates = known_rates(settings, measure=partial(_measure, quiet=call.quiet), again=call.measure)
     cores = rates.machine.cores if call.cores is None else call.cores
     found = forecast(rates, settings, **size, cores=cores, memory=memory)
     return Outcome(found.model_dump(), list(plan_lines(found, settings, chosen=_chosen(call))))
@@ -44,12 +44,13 @@ def _memory(given: float | None, *, known: int) -> int:
     return round(given * GB)
 
 
-def _measure(settings: "Settings", machine: "Machine") -> "Rates":
+def _measure(settings: "Settings", machine: "Machine", *, quiet: bool) -> "Rates":
     """Measure this machine. One line says so; the progress of the steps on samples is not shown."""
     from matinee.pipeline.planning.calibration import measure_rates
     from matinee.store.progress import Work, begin, watched
 
-    log.info("measuring this machine once, about a minute")
+    if not quiet:
+        complain("measuring this machine once, about a minute")
     begin("measuring this machine")
     try:
         with watched(Work()):

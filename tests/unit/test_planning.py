@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from planned import GB, SECONDS, plan, step_of
+from planned import GB, RATES, SECONDS, plan, step_of
 
 from matinee.errors import ConfigError
 from matinee.pipeline.planning import RunForecast, calibration, check_size, forecast
@@ -124,6 +124,17 @@ def test_a_remedy_says_what_another_method_gives_up() -> None:
     assert "train.method=sgd" in remedy.settings
     assert any("preset fast" in each for each in remedy.gives_up)
     assert not any(each.startswith("train.sampler_rank") for each in remedy.settings)  # sgd has none
+
+
+@pytest.mark.parametrize("model", ["linear", "mlp", "neumf"])
+def test_smaller_vectors_of_a_neural_model_take_the_time_of_those_that_were_measured(model: str) -> None:
+    chosen = read_settings(assignments=[f"model.name={model}"])
+    rates = RATES.model_copy(update={"seconds": SECONDS | {fit_key(chosen.resolved()): 1e-6}})
+    size = {"ratings": 10**7, "users": 10**7, "movies": 10**6}
+    found = forecast(rates, chosen, **size, cores=2, memory=5 * GB)
+    (remedy,) = step_of(found, "train").remedies
+    assert remedy.settings == ["model.embedding_size=16"]
+    assert remedy.memory < step_of(found, "train").memory
 
 
 def test_a_rank_holds_all_valid_rows_and_the_counts_of_all_users() -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from matinee.errors import ConfigError
 from matinee.formats.steps import Step
-from matinee.pipeline.planning.fit_cost import trains_on_ranks
+from matinee.pipeline.planning.fit_cost import fit_key, trains_on_ranks
 from matinee.pipeline.planning.rates import Rates
 from matinee.pipeline.planning.result import Remedy, StepForecast
 from matinee.pipeline.planning.run_steps import USABLE, Host, run_steps
@@ -121,7 +121,10 @@ class _Search:
 
     def _forecast(self, size: Workload) -> StepForecast | None:
         """The step of a run of this size; None if the run has no such step."""
-        steps = run_steps(self._rates, size, self._host)
+        # The fit of smaller vectors was not measured, and takes no longer than that of the plan.
+        measured = self._rates.seconds
+        seconds = {fit_key(size.settings): measured[fit_key(self._size.settings)]} | measured
+        steps = run_steps(self._rates.model_copy(update={"seconds": seconds}), size, self._host)
         return next((each for each in steps if each.step == self._step), None)
 
 

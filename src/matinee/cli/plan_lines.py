@@ -18,7 +18,7 @@ _SHORT: Final = 10  # seconds up to which a decimal is printed
 _MINUTES, _HOURS = 120, 7200  # seconds from which a time is given in minutes, and in hours
 _INDENT: Final = " " * 10
 _ACCURACY: Final = (
-    "estimate  the whole, the memory and long steps were within a factor of 1.5 "
+    "estimate  the whole, the fits and the memory were within a factor of 1.5 "
     "(1 M to 100 M ratings, 2 cores, no GPU)"
 )
 

@@ -41,8 +41,9 @@ def _port(process: int) -> int:
 
 def _status(home: Path, **headers: str) -> int:
     """The status that the run's server returns without a password; 0 while it does not answer."""
-    (server,) = _servers(home)
-    address = f"http://127.0.0.1:{_port(server)}/api/admin/version"
+    # A process that the server has just forked has the same command line, but does not listen.
+    port = next(filter(None, map(_port, _servers(home))), 0)
+    address = f"http://127.0.0.1:{port}/api/admin/version"
     try:
         urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=10).close()
     except urllib.error.HTTPError as error:

@@ -1,13 +1,16 @@
 """How the equations of a ranking model are solved: by sizes, memory and device."""
 
+import numpy as np
 import pytest
 import torch
 from planted_tastes import fit_planted, planted_tastes
 
 from matinee.errors import ConfigError
-from matinee.release.ranking_model import RankingModel
+from matinee.release.ranking_model import GRADE_STEP, RankingModel
+from matinee.train.blocks import KernelPool
 from matinee.train.ranking.method import DeviceMemoryError, choose_method
-from matinee.train.ranking.normal import method_for
+from matinee.train.ranking.normal import MovieSide, method_for
+from matinee.train.ranking.rows import group_rows
 from matinee.train.ranking.step import _fit_where_it_fits
 
 
@@ -75,3 +78,19 @@ def test_a_device_solves_by_the_method_of_the_manifest(memory: int) -> None:
     sizes = {"users": 120, "movies": 60, "ratings": len(rows[0])}
     method = method_for(**sizes, memory=memory << 20, device="cpu")
     assert ("factor" in stages, "gradients" in stages) == (method == "movies", method == "gradients")
+
+
+@pytest.mark.parametrize("grades", [range(1), range(0, 151, 30), range(151)])
+def test_the_sums_of_all_pairs_of_movies_are_right_for_any_grades(grades: range) -> None:
+    """Most pairs have more common users than a word counts for eight bits of grades: 255."""
+    users, movies, draw = 900, 12, np.random.default_rng(0)
+    rated = np.nonzero(draw.random((users, movies)) < 0.7)
+    codes = draw.choice(np.array(grades, np.uint8), len(rated[0]))
+    columns = (column.astype(np.int32) for column in rated)
+    rows = group_rows(*columns, codes, users=users, movies=movies, pool=KernelPool(2))
+    features = np.zeros((users, 2, movies))
+    features[rated[0], 0, rated[1]], features[rated[0], 1, rated[1]] = 1, codes * GRADE_STEP
+    X, values = features.reshape(users, -1), draw.standard_normal((2, movies, 3), np.float32)
+    found = MovieSide(rows, np.ones((2, movies), np.float32), lambda *_: None).gram(values)
+    expected = (X.T @ (X @ values.reshape(-1, 3))).reshape(found.shape)
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())

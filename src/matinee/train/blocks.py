@@ -17,8 +17,9 @@ from matinee.release.arrays import Counts
 from matinee.store.ratings import EncodedRatings, row_chunks, zeros
 from matinee.train.kernels import count_blocks, place_rows, shuffle_blocks
 
-# Groups of users and of movies; more groups for more rows, because a block's vectors must fit the cache.
-_FEW, _MANY, _MANY_FROM = 8, 32, 4_000_000
+# Numbers of groups of users and of movies, and the rows up to which they are taken. More groups for more rows, because
+# a block's vectors must fit the cache.
+_GROUPS, _MOST_GROUPS = ((4_000_000, 8), (40_000_000, 32)), 64
 _RUN = 2  # numbers per kernel call: a call takes milliseconds, so a signal does not wait long
 
 
@@ -122,7 +123,7 @@ def block_rows(rows: EncodedRatings, cut: Cut, *, seed: int, pool: KernelPool) -
 
 def groups_for(rows: int) -> int:
     """Number of groups of users, and of movies, for a number of rows."""
-    return _FEW if rows < _MANY_FROM else _MANY
+    return next((groups for limit, groups in _GROUPS if rows < limit), _MOST_GROUPS)
 
 
 def _codes_in(group: npt.NDArray[np.int32], groups: range) -> slice:

@@ -5,9 +5,11 @@ import numba
 import numpy as np
 
 from matinee import splitmix64
+from matinee.train.prefetch import LINE, prefetch
 
 # Sums of a dot product may be reordered, as vector instructions need it; the order is fixed once compiled.
 _FAST = {"reassoc", "contract", "nsz", "arcp"}
+_AHEAD = 8  # ratings between asking for a user's vector and reading it
 _GOLDEN = np.uint64(splitmix64.GOLDEN)
 _mix = numba.njit(nogil=True, cache=True)(splitmix64.mix)
 
@@ -61,42 +63,41 @@ def descend(
     mean,
     rate,
     bias_rate,
-    step_P,
-    step_Q,
-    step_b,
-    step_c,
-    reg_P,
-    reg_Q,
-    reg_b,
-    reg_c,
+    of_users,
+    of_movies,
     shares,
     sums,
 ):
     """One step per row against half its squared error and its regularization; `sums` gets a block's squared errors.
 
-    Each row of a table takes its own share of the rate, `step_*`. `shares` says how much of its regularization each
-    column pays.
+    Rows of `of_users` and `of_movies` are the step, as a share of the rate, and the regularization of a vector, and
+    then those of its bias. `shares` says how much of its regularization each column pays.
     """
     size = P.shape[1]
+    vectors = P.reshape(-1)
     for block in blocks:
         total = 0.0
-        for row in range(starts[block], starts[block + 1]):
-            u, m = users[row], movies[row]
-            p, q = P[u], Q[m]
+        end = starts[block + 1]
+        for row in range(starts[block], end):
+            later = users[min(row + _AHEAD, end - 1)] * size
+            for place in range(later, later + size, LINE):
+                prefetch(vectors, place)
+            u, m = np.uint32(users[row]), np.uint32(movies[row])  # unsigned: no index counts from the end
+            p, q, of_user, of_movie = P[u], Q[m], of_users[u], of_movies[m]
             guess = np.float32(0)
             for j in range(size):
                 guess += p[j] * q[j]
             error = ratings[row] - mean - b[u] - c[m] - guess
             total += error * error
-            rate_p, rate_q = rate * step_P[u], rate * step_Q[m]
+            rate_p, rate_q = rate * of_user[0], rate * of_movie[0]
             step_p, step_q = rate_p * error, rate_q * error
-            shrink_p, shrink_q = rate_p * reg_P[u], rate_q * reg_Q[m]
+            shrink_p, shrink_q = rate_p * of_user[1], rate_q * of_movie[1]
             for j in range(size):
                 old = p[j]
                 p[j] = (np.float32(1) - shrink_p * shares[j]) * old + step_p * q[j]
                 q[j] = (np.float32(1) - shrink_q * shares[j]) * q[j] + step_q * old
-            b[u] += bias_rate * step_b[u] * (error - reg_b[u] * b[u])
-            c[m] += bias_rate * step_c[m] * (error - reg_c[m] * c[m])
+            b[u] += bias_rate * of_user[2] * (error - of_user[3] * b[u])
+            c[m] += bias_rate * of_movie[2] * (error - of_movie[3] * c[m])
         sums[block] = total
 
 

@@ -49,12 +49,9 @@ class SgdEngine:
         self._sizes = self._rows.sizes
         ranks.add_up(self._sizes)
         counts = user_rows, movie_rows = totals.counts[0][ring.users], totals.counts[1]
-        self._row_steps = [
-            row_steps(name, count).astype(np.float32) for name, count in zip(TABLES, counts * 2, strict=True)
-        ]
-        self._row_regularization = [
-            row_regularization(name, np.maximum(count, 1), constant=training.weight_decay).astype(np.float32)
-            for name, count in zip(TABLES, counts * 2, strict=True)
+        self._constants = [
+            _row_constants(axis, rows, constant=training.weight_decay)
+            for axis, rows in (("user", user_rows), ("movie", movie_rows))
         ]
         self._factors = [self._padded(factors) for factors in self._draw_factors(*counts)]
         self._biases = [np.zeros(len(count), np.float32) for count in counts]
@@ -70,7 +67,7 @@ class SgdEngine:
         rate = np.float32(self.learning_rate(epoch))
         bias_rate = rate if self._model.biases else np.float32(0)
         weights = (*self._factors, *self._biases, self._mean)
-        by_row = (*self._row_steps, *self._row_regularization, self._column_shares())
+        by_row = (*self._constants, self._column_shares())
         sums, before, first = np.zeros(len(self._sizes)), self._ranks.sent, 0
         waiting: list[EpochStep] = []
         every = 1 if self._ranks.size == 1 else self._rows.groups // _SUMS
@@ -209,6 +206,19 @@ class SgdEngine:
                 bias[:] = sums / (count + BIAS_SHRINK)
                 if bias is movie_bias:
                     self._ring.complete(bias)
+
+
+def _row_constants(axis: str, counts: Counts, *, constant: float) -> Floats:
+    """The step and the regularization of each row's vector, then those of its bias, [rows, 4]."""
+    columns = [
+        values
+        for table in ("factors", "bias")
+        for values in (
+            row_steps(f"{axis}_{table}", counts),
+            row_regularization(f"{axis}_{table}", np.maximum(counts, 1), constant=constant),
+        )
+    ]
+    return np.stack(columns, axis=1).astype(np.float32)
 
 
 def _within(codes: npt.NDArray[np.int32], part: slice) -> npt.NDArray[np.bool_]:

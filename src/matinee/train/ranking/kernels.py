@@ -4,6 +4,10 @@
 import numba
 import numpy as np
 
+from matinee.train.prefetch import LINE, prefetch
+
+_AHEAD, _CELLS = 2, 8 * LINE  # users between asking for the first cells of a user and reading them
+
 
 @numba.njit(nogil=True, cache=True)
 def place(keys, others, codes, free, out_others, out_codes):
@@ -74,8 +78,9 @@ def movie_products(
     users,
     movie_codes,
     user_starts,
-    movies,
-    user_codes,
+    cells,
+    unit,
+    bits,
     step,
     roots,
     panel,
@@ -83,28 +88,46 @@ def movie_products(
     """Rows of the scaled Gram matrix for `parts`, movies of the block that begins at `first`.
 
     panel[feature * block + movie - first, the place of (other feature, other movie)], for other movies before `last`.
+    `cells`, `unit` and `bits` are `Group.packed` of the users' ratings. The four sums of a pair of movies are fields of
+    one 64-bit word: users, grades of the other movie, grades of the movie, and products of both. So a common user takes
+    one addition. Before a field can overflow, after 2**(16 - bits) - 1 users, the words are added to `totals`.
     """
-    sums = np.empty((last, 4), np.float32)
+    most, low, high = (1 << (16 - bits)) - 1, 16 - bits, 16
+    to_other, to_grade, to_product = np.uint64(low), np.uint64(low + high), np.uint64(low + 2 * high)
+    counts, grades = np.uint64((1 << low) - 1), np.uint64((1 << high) - 1)
+    end = np.uint32(last) << np.uint32(8)
+    words = np.empty(last, np.uint64)
+    totals = np.empty((last, 4), np.float32)
     for movie in parts:
-        sums[:] = 0
-        for row in range(movie_starts[movie], movie_starts[movie + 1]):
-            user, grade = users[row], np.float32(movie_codes[row] * step)
-            for other_row in range(user_starts[user], user_starts[user + 1]):
-                other = movies[other_row]
-                if other >= last:
-                    break
-                other_grade = np.float32(user_codes[other_row] * step)
-                sums[other, 0] += np.float32(1)
-                sums[other, 1] += other_grade
-                sums[other, 2] += grade
-                sums[other, 3] += grade * other_grade
+        totals[:] = 0
+        for begin in range(movie_starts[movie], movie_starts[movie + 1], most):
+            words[:] = 0
+            stop = min(begin + most, movie_starts[movie + 1])
+            for row in range(begin, stop):
+                later = user_starts[users[min(row + _AHEAD, stop - 1)]]
+                for place in range(later, later + _CELLS, LINE):
+                    prefetch(cells, place)
+                user, grade = users[row], np.uint64(movie_codes[row] // unit)
+                alone = np.uint64(1) | grade << to_grade
+                times = np.uint64(1) << to_other | grade << to_product
+                for other_row in range(user_starts[user], user_starts[user + 1]):
+                    cell = cells[other_row]
+                    if cell >= end:
+                        break
+                    words[cell >> np.uint32(8)] += alone + np.uint64(cell & np.uint32(255)) * times
+            for other in range(last):
+                word = words[other]
+                totals[other, 0] += np.float32(word & counts)
+                totals[other, 1] += step * np.float32(word >> to_other & grades)
+                totals[other, 2] += step * np.float32(word >> to_grade & grades)
+                totals[other, 3] += step * step * np.float32(word >> to_product)
         for feature in range(2):
             line = feature * block + movie - first
             for other in range(last):
                 at = other // block * 2 * block + other % block
                 root = roots[feature, movie]
-                panel[line, at] = root * roots[0, other] * sums[other, 2 * feature]
-                panel[line, at + block] = root * roots[1, other] * sums[other, 2 * feature + 1]
+                panel[line, at] = root * roots[0, other] * totals[other, 2 * feature]
+                panel[line, at + block] = root * roots[1, other] * totals[other, 2 * feature + 1]
 
 
 @numba.njit(nogil=True, cache=True)

@@ -14,7 +14,7 @@ from matinee.store.ratings import zeros
 from matinee.train.ranking.gradients import descend
 from matinee.train.ranking.kernels import movie_products, user_products
 from matinee.train.ranking.method import Method, choose_method
-from matinee.train.ranking.rows import GradedRows
+from matinee.train.ranking.rows import GradedRows, PackedCells
 from matinee.train.ranking.tiles import TILE, Factor, Report
 
 _CHUNK = 8192  # movies of a sum at a time
@@ -74,10 +74,12 @@ class MovieSide:
         self._rows, self._block = rows, TILE // 2
         self._roots = np.ascontiguousarray(1 / np.sqrt(ridge))
         blocks = -(-rows.movies // self._block)
+        cells = rows.by_user.packed()
         panels = []
         for number in range(blocks):
-            panels.append(self._panel(number))
+            panels.append(self._panel(number, cells))
             report("products", number + 1, blocks)
+        del cells
         self._factor = Factor(panels, rows.pool, report)
 
     def solve(self, right: Floats, *, rough: bool = False) -> Floats:
@@ -91,13 +93,13 @@ class MovieSide:
         found -= values / np.square(self._roots)[..., None]
         return found
 
-    def _panel(self, number: int) -> Floats:
+    def _panel(self, number: int, cells: PackedCells) -> Floats:
         block, rows = self._block, self._rows
         panel = zeros(TILE, (number + 1) * TILE, dtype=np.float32)
         first, last = number * block, min((number + 1) * block, rows.movies)
         rows.pool.share(
             movie_products, np.arange(first, last), first, block, last,
-            *rows.by_movie.columns, *rows.by_user.columns, GRADE_STEP, self._roots, panel,
+            *rows.by_movie.columns, rows.by_user.starts, *cells, GRADE_STEP * cells.unit, self._roots, panel,
         )  # fmt: skip
         diagonal = np.arange(TILE)
         panel[diagonal, number * TILE + diagonal] += 1

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,14 @@ _PART_WORK = 1 << 22  # rows times columns of one part: milliseconds
 _SOME_MOVIES = 4096
 
 
+class PackedCells(NamedTuple):
+    """The other code and the grade of each rating in one number, for loops that read them in random order."""
+
+    cells: npt.NDArray[np.uint32]  # 256 * other code + grade code / unit
+    unit: np.uint8  # divides every grade code
+    bits: int  # that the largest grade code has after the division
+
+
 @dataclass(frozen=True)
 class Group:
     """Ratings in the order of the codes of users or of movies, within each in the order of the other codes."""
@@ -30,6 +38,16 @@ class Group:
     def columns(self) -> tuple[npt.NDArray[Any], ...]:
         """What each kernel reads."""
         return self.starts, self.others, self.codes
+
+    def packed(self) -> PackedCells:
+        """The ratings in the same order, four bytes each; there must be less than 2**24 other codes."""
+        unit = np.gcd.reduce(np.flatnonzero(count_codes(self.codes, 256)).astype(np.uint8)) or np.uint8(1)
+        cells, largest = np.empty(len(self.others), np.uint32), 0
+        for chunk in row_chunks(len(cells)):
+            grades = self.codes[chunk] // unit
+            cells[chunk] = self.others[chunk].astype(np.uint32) << 8 | grades
+            largest = max(largest, int(grades.max()))
+        return PackedCells(cells, unit, largest.bit_length())
 
     def bounds(self, work: int) -> Counts:
         """Cuts between codes such that each part has about `work` rows; never within one code."""

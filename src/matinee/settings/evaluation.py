@@ -12,7 +12,7 @@ class EvaluateSettings(Section):
         "reported next to that of a random split. It is skipped for data without dates.",
     )
     ranking_users: int = Field(
-        100_000,
+        50_000,
         ge=1,
         description="Maximum number of users whose lists are measured. If more users liked a movie of the "
         "test rows, the same random sample of them is drawn each time.",

@@ -184,7 +184,7 @@ def _add_sample_forms(sample: argparse.ArgumentParser) -> None:
         choices=["csv", "netflix", "jsonl", "inter", "parquet"],
         default="csv",
         help="format of the ratings: csv (the default), netflix (the text of the Netflix Prize), jsonl (JSON lines), "
-        "inter (RecBole) or parquet; the last three have no invalid rows",
+        "inter (RecBole) or parquet; --dirty needs csv or netflix",
     )
     sample.add_argument(
         "--feedback",
@@ -251,7 +251,7 @@ def _add_answer_verbs(verb: Verb) -> None:
         type=path,
         required=True,
         metavar="OUT.csv",
-        help="file for the pairs with all their columns, and a column of predictions",
+        help="file for the columns of PAIRS.csv and a column of predictions",
     )
     add_settings(predict, only="ingest")
 

@@ -17,12 +17,12 @@ def add_maintenance_verbs(verb: Verb) -> None:
     to = alerts.add_mutually_exclusive_group()
     to.add_argument("--webhook", metavar="URL", help=f"address to notify (default: {WEBHOOK}, if it is set)")
     to.add_argument(
-        "--block", metavar="TYPE/NAME", help="notification or webhook block of the Prefect server to use"
+        "--block", metavar="TYPE/NAME", help="existing notification or webhook block of the Prefect server"
     )
     completion = verb(
         "completion",
         "completion_verb.completion",
-        "Print a script with which a shell completes verbs and options.",
+        "Print a shell script that completes verbs and options.",
     )
     completion.add_argument("shell", choices=["bash", "zsh", "fish"], help="the shell")
     doctor = verb(

@@ -32,7 +32,7 @@ def add_plan(verb: Verb) -> None:
     plan.add_argument(
         "--measure",
         action="store_true",
-        help="measure this machine again; the first call does so, and keeps the rates in the cache folder",
+        help="measure this machine again, instead of using the cached rates (the first call always measures)",
     )
     add_preset(plan)
     add_settings(plan)

@@ -75,14 +75,14 @@ def add_folders(parser: argparse.ArgumentParser, *, project: Path) -> None:
         type=path,
         default=project / "drop",
         metavar="DIR",
-        help="folder for new rating files (default: drop in the project's folder)",
+        help="folder for new rating files (default: `drop` in the project's folder)",
     )
     parser.add_argument(
         "--store",
         type=path,
         default=project / "store",
         metavar="DIR",
-        help="store of the nightly runs (default: store in the project's folder)",
+        help="store of the nightly runs (default: `store` in the project's folder)",
     )
 
 

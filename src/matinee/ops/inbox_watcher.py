@@ -108,7 +108,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--root",
         type=Path,
         default=Path.cwd(),
-        help="folder that relative paths of deployments start from (default: the current folder)",
+        help="base folder of the relative paths in deployments (default: the current folder)",
     )
     return parser
 

@@ -24,8 +24,8 @@ class GateSettings(Section):
         0.002,
         ge=0,
         le=10,
-        description="Tolerance in the comparisons of RMSE with the champion, with bias-only and on slices, in rating "
-        "points. Raise it to publish more often.",
+        description="Maximum loss in RMSE, in rating points, against bias-only, against the champion and on slices. "
+        "Raise it to publish more often.",
     )
     confidence: float = Field(
         0.95,
@@ -43,9 +43,9 @@ class GateSettings(Section):
         0.005,
         ge=0,
         le=1,
-        description="Maximum amount by which the nDCG@10 of a candidate's lists may fall below that of the "
-        "champion's. A candidate is held if it falls by more and the 95% interval of the difference excludes 0. "
-        "With fewer than 100 users, the rule is skipped; for plays, fewer than 10 users hold the candidate.",
+        description="Maximum loss in nDCG@10 of a candidate's lists against the champion's. A candidate is held if it "
+        "loses more and the 95% interval of the difference excludes 0. With fewer than 100 users, the rule is "
+        "skipped; a candidate of plays is held with fewer than 10.",
     )
     slices: bool = Field(
         True,
@@ -87,7 +87,7 @@ class GateSettings(Section):
         0.2,
         ge=0,
         le=1,
-        description="Maximum share of the champion's rows that may be missing, counted by user and by movie.",
+        description="Maximum share of the champion's rows that may be missing, by user or movie, whichever is larger.",
     )
     drift_growth: float = Field(
         1.0,

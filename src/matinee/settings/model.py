@@ -46,7 +46,7 @@ class SplitSettings(Section):
         "has decided; train.refit=all fits on them after it.",
     )
     valid_fraction: float = Field(
-        0.05, gt=0, lt=1, description="Share of the remaining rows that early stopping uses."
+        0.05, gt=0, lt=1, description="Share of the remaining rows that are held out for early stopping."
     )
     last_n: int = Field(
         1,
@@ -121,8 +121,8 @@ class TrainSettings(Section):
         None,
         ge=1,
         le=255,
-        description="Length of the vectors in the sampler (gibbs only). 7, 15, 23 and 31 work best, because a bias "
-        "is added to each vector.",
+        description="Length of the vectors in the sampler (gibbs only). 7, 15, 23 and 31 work best: with a bias, a "
+        "vector then has a multiple of 8 numbers.",
     )
     chains: int | None = Field(
         None,
@@ -166,12 +166,12 @@ class TrainSettings(Section):
     time: Literal["auto", "on", "off"] = Field(
         "auto",
         description="Whether a user's latest ratings count more in the user's bias (dot only). auto does so if the "
-        "split is temporal or last_n and the valid RMSE falls. on always does; off never does.",
+        "split is temporal or last_n and this lowers the valid RMSE. on always does; off never does.",
     )
     titles: Literal["auto", "on", "off"] = Field(
         "auto",
-        description="Whether movies without training rows get a level and a vector from their titles and years. auto "
-        "does so if this beats the mean on rated movies that are held out. on always does; off never does.",
+        description="Whether movies without training rows get a bias and a vector from their titles and years. auto "
+        "does so if such estimates beat the mean on held-out rated movies. on always does; off never does.",
     )
     seed: int = Field(
         0, ge=0, lt=2**32, description="Random seed of the initial weights and of the order of rows."

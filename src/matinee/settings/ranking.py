@@ -32,13 +32,13 @@ class RankSettings(Section):
         0.6,
         ge=0,
         le=100,
-        description="Weight in the fit of whether a user rated a movie at all. How the user rated it has weight 1.",
+        description="Weight in the fit of whether a user rated a movie at all. The rating itself has weight 1.",
     )
     iterations: int = Field(
         6,
         ge=1,
         le=100,
-        description="Number of rounds that find the vectors. More rounds are slower and more exact.",
+        description="Number of rounds in which the vectors are computed. More rounds are slower and more exact.",
     )
     dense_mb: int = Field(
         4096,

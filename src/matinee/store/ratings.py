@@ -42,7 +42,7 @@ def zeros(*shape: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     return array
 
 
-def count_codes(codes: npt.NDArray[np.int32], size: int) -> npt.NDArray[np.int64]:
+def count_codes(codes: npt.NDArray[np.integer[Any]], size: int) -> npt.NDArray[np.int64]:
     """The number of times that each code from 0 to size - 1 occurs."""
     counts = np.zeros(size, np.int64)
     for chunk in row_chunks(len(codes)):

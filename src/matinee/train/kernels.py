@@ -1,4 +1,4 @@
-# mypy: disable-error-code="no-untyped-def"
+# mypy: disable-error-code="no-untyped-def, call-arg"
 """The compiled loops of the SGD engine. Each works on the rows of the blocks it is given and on no others."""
 
 import numba

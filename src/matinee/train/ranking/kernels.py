@@ -1,4 +1,4 @@
-# mypy: disable-error-code="no-untyped-def"
+# mypy: disable-error-code="no-untyped-def, call-arg"
 """Compiled loops over the ratings of users and of movies. Each writes only its own rows: no race, the same bits."""
 
 import numba
@@ -10,24 +10,34 @@ _AHEAD, _CELLS = 2, 8 * LINE  # users between asking for the first cells of a us
 
 
 @numba.njit(nogil=True, cache=True)
-def place(keys, others, codes, free, out_others, out_codes):
-    """Put rows where their key has its next free place."""
-    for row in range(len(keys)):
-        at = free[keys[row]]
-        free[keys[row]] = at + 1
-        out_others[at] = others[row]
-        out_codes[at] = codes[row]
+def count_keys(parts, bounds, keys, counts):
+    """counts[part, key]: the rows of a key from bounds[part] to bounds[part + 1]."""
+    for part in parts:
+        for row in range(bounds[part], bounds[part + 1]):
+            counts[part, keys[row]] += 1
 
 
 @numba.njit(nogil=True, cache=True)
-def transpose(first, last, starts, others, codes, free, out_keys, out_codes):
-    """Group by `others` what is grouped by key, keys from first to last; in each group keys ascend."""
-    for key in range(first, last):
-        for row in range(starts[key], starts[key + 1]):
-            at = free[others[row]]
-            free[others[row]] = at + 1
-            out_keys[at] = key
+def place(parts, bounds, keys, others, codes, free, out_others, out_codes):
+    """Put the rows of some parts where their key has its next free place, free[part, key]."""
+    for part in parts:
+        for row in range(bounds[part], bounds[part + 1]):
+            at = free[part, keys[row]]
+            free[part, keys[row]] = at + 1
+            out_others[at] = others[row]
             out_codes[at] = codes[row]
+
+
+@numba.njit(nogil=True, cache=True)
+def transpose(parts, bounds, starts, others, codes, free, out_keys, out_codes):
+    """Group by `others` what is grouped by key, keys from bounds[part] on; in each group keys ascend."""
+    for part in parts:
+        for key in range(bounds[part], bounds[part + 1]):
+            for row in range(starts[key], starts[key + 1]):
+                at = free[part, others[row]]
+                free[part, others[row]] = at + 1
+                out_keys[at] = key
+                out_codes[at] = codes[row]
 
 
 @numba.njit(nogil=True, cache=True)

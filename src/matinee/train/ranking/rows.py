@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,10 +11,11 @@ from matinee.release.arrays import Counts
 from matinee.release.ranking_model import GRADE_STEP, Floats, Grades
 from matinee.store.ratings import count_codes, row_chunks
 from matinee.train.blocks import KernelPool
-from matinee.train.ranking.kernels import place, sum_by_movie, sum_by_user, transpose
+from matinee.train.ranking.kernels import count_keys, place, sum_by_movie, sum_by_user, transpose
 
 _PART_WORK = 1 << 22  # rows times columns of one part: milliseconds
 _SOME_MOVIES = 4096
+_PART_ROWS, _MOST_PARTS = 1 << 22, 16
 
 
 class PackedCells(NamedTuple):
@@ -157,15 +157,30 @@ def group_rows(
         )
         for codes, size in ((user_codes, users), (movie_codes, movies))
     )
-    free = by_movie.starts[:-1].copy()
-    for chunk in row_chunks(len(grades)):
-        place(movie_codes[chunk], user_codes[chunk], grades[chunk], free, by_movie.others, by_movie.codes)
-    _regroup(by_movie, by_user)
-    _regroup(by_user, by_movie)
+    bounds = np.linspace(0, len(grades), _parts(len(grades)) + 1).astype(np.int64)
+    free = _first_places(bounds, movie_codes, by_movie.starts, pool)
+    columns = movie_codes, user_codes, grades
+    pool.share(place, np.arange(len(free)), bounds, *columns, free, by_movie.others, by_movie.codes)
+    _regroup(by_movie, by_user, pool)
+    _regroup(by_user, by_movie, pool)
     return GradedRows(by_user, by_movie, pool)
 
 
-def _regroup(source: Group, target: Group) -> None:
-    free, bounds = target.starts[:-1].copy(), source.bounds(_PART_WORK)
-    for first, last in pairwise(bounds):
-        transpose(first, last, source.starts, source.others, source.codes, free, target.others, target.codes)
+def _regroup(source: Group, target: Group, pool: KernelPool) -> None:
+    rows = len(source.others)
+    bounds = source.bounds(-(-rows // _parts(rows)))
+    free = _first_places(source.starts[bounds], source.others, target.starts, pool)
+    pool.share(transpose, np.arange(len(free)), bounds, *source.columns, free, target.others, target.codes)
+
+
+def _parts(rows: int) -> int:
+    """Parts of a regrouping: each needs a count per key, and a kernel call takes a fifth of a second at most."""
+    return min(max(rows // _PART_ROWS, 1), _MOST_PARTS)
+
+
+def _first_places(bounds: Counts, keys: npt.NDArray[np.int32], starts: Counts, pool: KernelPool) -> Counts:
+    """Where the first row of each key goes that a part has, [parts, keys]: behind those of the parts before."""
+    counts = np.zeros((len(bounds) - 1, len(starts) - 1), np.int64)
+    pool.share(count_keys, np.arange(len(counts)), bounds, keys, counts)
+    places: Counts = starts[:-1] + np.cumsum(counts, axis=0) - counts
+    return places

@@ -32,6 +32,7 @@ _STEPS, _ROUGH_STEPS = 20, 9
 _DIAGONAL: Final = 11  # multiples of TILE^3: a factor and an inverse in float64 take that many products' time
 # Per row: codes and rating, the places of rated movies, levels, and both groupings (`group_rows`).
 _ROW_BYTES: Final = 12 + 4 + 1 + 10
+_CELL_BYTES: Final = 4  # per row, while the matrix of the movies is made (`Group.packed`)
 _TABLES: Final = 6  # tables of features that a product with B has at the same time
 
 
@@ -122,7 +123,8 @@ class RankFit:
         columns = max(self.block, self.probes)
         tables = 4 * columns * self.movies * 2 * _TABLES + 4 * 3 * self.movies * self.width
         if self.method == "movies":
-            return _ROW_BYTES * self.rows + triangle_bytes(int(self.input_columns)) + tables
+            dense = triangle_bytes(int(self.input_columns))
+            return (_ROW_BYTES + _CELL_BYTES) * self.rows + dense + tables
         of_users = 4.0 * columns * self.users
         dense = triangle_bytes(int(self.users)) if self.method == "users" else 0
         return _ROW_BYTES * self.rows + dense + tables + of_users

@@ -4,7 +4,7 @@ import errno
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, Literal, ParamSpec, TypeVar, cast
+from typing import Any, Final, Literal, ParamSpec, TypeVar, cast
 
 from prefect import task
 from prefect.client.schemas.objects import State, TaskRun
@@ -16,6 +16,9 @@ from matinee.errors import MatineeError
 from matinee.formats.steps import Step
 from matinee.store import Plan, Reference, Store
 from matinee.tasks.step_progress import reporting_progress
+
+# The state of a step that was finished before, in the UI. Prefect's own cache has this name too.
+CACHED: Final = "Cached"
 
 P = ParamSpec("P")
 Made = TypeVar("Made")
@@ -128,9 +131,11 @@ def fulfil(store: str, plan: Plan) -> Reference:
     opened = Store.open(Path(store))
     done = opened.has(plan)
     reference = opened.ensure(plan)
-    return as_cached(reference, message=f"{reference.location} exists already") if done else reference
+    return (
+        as_cached(reference, message=f"finished before, skipped: {reference.location}") if done else reference
+    )
 
 
 def as_cached(made: Made, *, message: str) -> Made:
     """The return value of a task whose result exists already: a state that carries the result."""
-    return cast("Made", Completed(name="Cached", message=message, data=made))
+    return cast("Made", Completed(name=CACHED, message=message, data=made))

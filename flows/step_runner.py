@@ -20,6 +20,7 @@ from matinee.settings import Settings
 from matinee.store import Reference, Store, progress
 from matinee.store.documents import Point
 from matinee.tasks.artifacts import show
+from matinee.tasks.policies import CACHED
 from matinee.tasks.run_log import describe
 
 library_log = logging.getLogger("matinee")
@@ -92,7 +93,7 @@ class StepRunner:
         state: State[R] = task(*args, **inputs, return_state=True)
         result: R = state.result()
         self._seconds[step] = round(time.perf_counter() - started, 3)
-        if state.name == "Cached":
+        if state.name == CACHED:
             self._cached.append(step)
             if not why_skipped:
                 log.info("    finished before, skipped")

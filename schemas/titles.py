@@ -3,7 +3,8 @@
 import pandera.polars as pa
 import polars as pl
 
-# From the first moving pictures to announced films.
+# From the first moving pictures to announced films. The patterns of years in
+# ingest/titles/fields.py and ingest/titles/layout.py go from 1800 to 2099: change them too if the bounds go beyond.
 FIRST_YEAR = 1870
 LAST_YEAR = 2100
 

@@ -30,14 +30,14 @@ def data_name(ratings: list[str]) -> str:
 
 
 def model_name(settings: Settings) -> str:
-    """The model and the preset whose settings these are."""
+    """The model and the preset whose settings these are; the model alone if no preset has them."""
     chosen = settings.model_dump()
-    preset = next(
+    presets = (
         name
         for name, parts in reversed(PRESETS.items())
         if all(chosen[part].items() >= values.items() for part, values in parts.items())
     )
-    return f"{settings.model.name} {preset}"
+    return f"{settings.model.name} {next(presets, '')}".rstrip()
 
 
 def short_count(rows: int) -> str:

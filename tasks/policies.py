@@ -4,7 +4,7 @@ import errno
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, Literal, ParamSpec, TypeVar, cast
+from typing import Any, Final, Literal, ParamSpec, TypeVar, cast
 
 from prefect import task
 from prefect.client.schemas.objects import State, TaskRun
@@ -16,6 +16,9 @@ from matinee.errors import MatineeError
 from matinee.formats.steps import Step
 from matinee.store import Plan, Reference, Store
 from matinee.tasks.step_progress import reporting_progress
+
+# The state of a step that was finished before, in the UI. Prefect's own cache has this name too.
+CACHED: Final = "Cached"
 
 P = ParamSpec("P")
 Made = TypeVar("Made")
@@ -54,7 +57,7 @@ def step(
     plan: Callable[..., Plan] | None = None,
     trains: bool = False,
 ) -> Callable[[Callable[P, Made]], Task[P, Made]]:
-    """Make a function the task of a step, with the policies of all steps.
+    """Make a function the task of a step. All steps have the same retries; timeouts and cache keys differ.
 
     Args:
         name: The step, or a trial of a search for settings.
@@ -81,7 +84,8 @@ def step(
         # No tags: with one, Prefect asks the server for a slot of the tag's limit, which took up to two seconds.
         cache_key_fn=None if plan is None else _cache_key_by(plan),
         timeout_seconds=None if trains or plan is None else STEP_TIMEOUT_SECONDS,
-        # A full disk or a lost network folder often recovers within a minute; jitter avoids retries all at once.
+        # A full disk or a lost network folder often recovers soon. The delays are 2, 4 and 8 s, each times 0.6 to 1.5
+        # by the jitter, which avoids retries all at once.
         retries=3,
         retry_delay_seconds=exponential_backoff(backoff_factor=2),
         retry_jitter_factor=0.5,
@@ -128,9 +132,11 @@ def fulfil(store: str, plan: Plan) -> Reference:
     opened = Store.open(Path(store))
     done = opened.has(plan)
     reference = opened.ensure(plan)
-    return as_cached(reference, message=f"{reference.location} exists already") if done else reference
+    return (
+        as_cached(reference, message=f"finished before, skipped: {reference.location}") if done else reference
+    )
 
 
 def as_cached(made: Made, *, message: str) -> Made:
     """The return value of a task whose result exists already: a state that carries the result."""
-    return cast("Made", Completed(name="Cached", message=message, data=made))
+    return cast("Made", Completed(name=CACHED, message=message, data=made))

@@ -63,4 +63,4 @@ def _found(release: Release, kept: Path) -> Recommended:
     found = Recommended(
         release=release.version, users=len(release.users), rows=rows, out=str(kept), seconds=0.0
     )
-    return as_cached(found, message=f"{kept} exists already")
+    return as_cached(found, message=f"finished before, skipped: {kept}")

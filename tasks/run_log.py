@@ -1,4 +1,4 @@
-"""The log of a run in about twenty lines: what each step starts to do, and its result."""
+"""What the log of a run says about the result of each step; what a step starts to do is in flows/step_runner.py."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final

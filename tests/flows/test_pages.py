@@ -15,6 +15,7 @@ from matinee.formats.manifests import EvaluationManifest
 from matinee.publish.markdown import escape, table
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
+from matinee.settings.presets import PRESETS
 from matinee.store import Plan, Reference, Store
 from matinee.store.files import write_json
 from matinee.tasks import artifacts, pages
@@ -129,6 +130,13 @@ def test_a_run_is_named_after_its_model() -> None:
     assert model_name(Settings()) == "dot fast"
     assert model_name(read_settings(preset="accurate")) == "dot accurate"
     assert [short_count(rows) for rows in (100_480_507, 40_000, 12)] == ["100.5M", "40.0k", "12"]
+
+
+def test_a_run_whose_settings_no_preset_has_is_named_after_its_model_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(PRESETS, "fast", {"train": {"epochs": 3}})
+    assert model_name(Settings()) == "dot"
 
 
 def test_the_page_of_a_hold_has_every_figure_and_how_to_promote(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The lines of `matinee plan` for people."""
+"""The lines of `matinee plan` for people. What a remedy gives up is worded in `matinee.pipeline.planning.remedies`."""
 
 import sys
 from collections.abc import Iterator, Sequence

@@ -36,7 +36,7 @@ def run_lines(summary: "Summary", *, ratings: list[str], store: Path, seconds: f
         for step, spent in summary.seconds.items()
         if spent >= _SHOWN_SECONDS and step not in summary.cached
     ]
-    done = [f"cached    {', '.join(summary.cached)}: not computed again"] if summary.cached else []
+    done = [f"cached    {', '.join(summary.cached)}: finished before, skipped"] if summary.cached else []
     return [
         rows_line(summary.rows),
         *reject_lines(summary.rejects),

@@ -1,4 +1,4 @@
-"""The tables of lists, from metrics.json and lists.json: the card of a release and the page of a run show them."""
+"""The tables of lists, from metrics.json and lists.json, in the report, on the card and on the page of a run."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The tables of an evaluation, from metrics.json: the card of a release and the page of a run show the same ones."""
+"""The tables of an evaluation, from metrics.json: the same in the report, on the card and on the page of a run."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple

@@ -9,7 +9,10 @@ Scale = Annotated[list[Number], Field(min_length=2, max_length=2)]
 
 
 class Format(BaseModel):
-    """A JSON object; keys that another version has are kept, and values are taken as they stand."""
+    """A JSON object; keys that another version has are kept, and values are taken as they stand.
+
+    A new field has a default, because older files lack it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True, protected_namespaces=())
 

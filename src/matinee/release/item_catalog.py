@@ -93,6 +93,8 @@ class ItemCatalog:
     ) -> list[Suggestion]:
         """The n movies of the highest scores [movies], fewer when fewer are left; of equal ones the lower id first.
 
+        `recommend --all` has the same order in code of its own, `matinee.recommend.kernel` and `search`: change both.
+
         `expected` are the expected ratings [movies] to show with them. Raises ConfigError when n is below 1.
         """
         if n < 1:

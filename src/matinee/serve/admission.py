@@ -9,7 +9,7 @@ from collections.abc import Collection
 from typing import Final
 
 from matinee.ops.guard import App, Message, Receive, Send
-from matinee.serve.metrics import RequestMetrics
+from matinee.serve.prometheus import RequestMetrics
 
 MOST_BYTES: Final = 1 << 20  # of a body
 BODY_SECONDS: Final = 10.0  # until a body has arrived

@@ -16,7 +16,7 @@ from matinee.errors import ConfigError, MatineeError, ReleaseError
 from matinee.serve import pages
 from matinee.serve.handlers import Handlers
 from matinee.serve.loaded_releases import LoadedReleases, UnknownReleaseError
-from matinee.serve.metrics import RequestMetrics
+from matinee.serve.prometheus import RequestMetrics
 from matinee.serve.responses import Failure
 from matinee.serve.validation_errors import sentence
 

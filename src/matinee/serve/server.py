@@ -26,7 +26,7 @@ from matinee.serve import pages
 from matinee.serve.admission import Admission
 from matinee.serve.app import create_app
 from matinee.serve.loaded_releases import LoadedReleases
-from matinee.serve.metrics import RequestMetrics
+from matinee.serve.prometheus import RequestMetrics
 from matinee.store.files import open_plain
 
 TOKEN_VARIABLE: Final = "MATINEE_SERVE_TOKEN"  # nosec B105 # a name, not a token

@@ -50,7 +50,7 @@ class GateSettings(Section):
     slices: bool = Field(
         True,
         description="Whether to hold a candidate that is significantly worse than the champion on a slice of users or "
-        "movies, by more than gate.tolerance.",
+        "movies, by more than gate.tolerance. Slices have no limit of their own.",
     )
     slice_min_rows: int = Field(
         1_000,

@@ -60,6 +60,7 @@ RECIPES: Final[Mapping[ModelName, Recipe]] = {
 }
 # The mean of many draws of the sampler needs more numbers than one draw.
 SIZES: Final[Mapping[MethodName, Values]] = {"gibbs": {"embedding_size": 128}}
+# `fast` is empty: it is the defaults, the recipe of `dot` with `sgd`. To change it, change METHODS and RECIPES.
 PRESETS: Final[dict[str, Mapping[str, Values]]] = {
     "fast": {},
     "accurate": {"train": {"method": "gibbs"}},

@@ -9,12 +9,12 @@ then looked up in the split that it was trained on.
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from matinee.errors import DataError
@@ -23,7 +23,6 @@ from matinee.ingest import iter_ratings
 from matinee.release.idmap import IdMap
 from matinee.release.liking import liked_from
 from matinee.release.rating_levels import by_rating
-from matinee.schemas.columns import polars_columns
 from matinee.schemas.encoded import Encoded, Movies, Users, with_text_column
 from matinee.settings import SplitSettings
 from matinee.split import encode
@@ -39,6 +38,7 @@ from matinee.split.hash_split import (
     pair_hash,
     select_cutoffs,
 )
+from matinee.split.subset_writer import SubsetWriter
 from matinee.split.time_split import UNDATED, DayCuts, Days, choose_cuts, hold_out_last
 from matinee.store import Plan, Reference, Store
 from matinee.store.digests import code_digest, digest_of
@@ -173,16 +173,16 @@ class _SplitJob:
     def _write(self, folder: Path, assign: "_Assignment", scale: tuple[float, float]) -> "_SplitCounts":
         user_map, movie_map = encode.read_maps(self.store, self.encoding)
         counts = _SplitCounts.of(len(user_map), len(movie_map), liked_from=liked_from((scale[0], scale[1])))
-        writers = {subset: _SubsetWriter(folder / f"{subset}.parquet") for subset in SUBSETS}
-        for given, batch in self._batches():
-            subsets = np.full(batch.height, TEST, np.int8) if given else assign(batch)
-            rows = Encoded.validate(_encode_rows(batch, user_map, movie_map))
-            for number, subset in enumerate(SUBSETS):
-                chosen = rows.filter(pl.Series(subsets == number))
-                writers[subset].write(chosen)
-                counts.add(subset, chosen)
-        for writer in writers.values():
-            writer.close()
+        with ExitStack() as stack:
+            paths = {subset: folder / f"{subset}.parquet" for subset in SUBSETS}
+            writers = {subset: stack.enter_context(SubsetWriter(path)) for subset, path in paths.items()}
+            for given, batch in self._batches():
+                subsets = np.full(batch.height, TEST, np.int8) if given else assign(batch)
+                rows = Encoded.validate(_encode_rows(batch, user_map, movie_map))
+                for number, subset in enumerate(SUBSETS):
+                    chosen = rows.filter(pl.Series(subsets == number))
+                    writers[subset].write(chosen)
+                    counts.add(subset, chosen)
         source = self.store.path(self.encoding)
         users, movies = (pl.read_parquet(source / f"{name}.parquet") for name in ("users", "movies"))
         users.insert_column(1, pl.Series("train_rows", counts.user_rows))
@@ -250,25 +250,6 @@ def _encode_rows(batch: pl.DataFrame, users: IdMap, movies: IdMap) -> pl.DataFra
             "date": batch["date"],
         }
     )
-
-
-class _SubsetWriter:
-    """One Parquet file of a subset, written batch by batch."""
-
-    def __init__(self, path: Path) -> None:
-        self._schema = _empty_subset().to_arrow().schema
-        self._writer = pq.ParquetWriter(path, self._schema, compression="zstd", compression_level=1)
-
-    def write(self, rows: pl.DataFrame) -> None:
-        if rows.height:
-            self._writer.write_table(rows.to_arrow().cast(self._schema))
-
-    def close(self) -> None:
-        self._writer.close()
-
-
-def _empty_subset() -> pl.DataFrame:
-    return pl.DataFrame(schema=polars_columns(Encoded))
 
 
 @dataclass

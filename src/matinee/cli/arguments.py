@@ -183,8 +183,8 @@ def _add_sample_forms(sample: argparse.ArgumentParser) -> None:
         "--format",
         choices=["csv", "netflix", "jsonl", "inter", "parquet"],
         default="csv",
-        help="format of the ratings: csv (the default), netflix (the text of the Netflix Prize), jsonl (JSON lines), "
-        "inter (RecBole) or parquet; --dirty needs csv or netflix",
+        help="format of the ratings: csv (the default), netflix (the text format of the Netflix Prize), jsonl "
+        "(JSON lines), inter (RecBole) or parquet; --dirty needs csv or netflix",
     )
     sample.add_argument(
         "--feedback",
@@ -265,6 +265,6 @@ def _add_answer_verbs(verb: Verb) -> None:
         nargs="+",
         required=True,
         metavar="PATH",
-        help="files, folders or globs with ratings, or queries of databases",
+        help="files, folders or globs with ratings, or database queries",
     )
     add_settings(evaluate, only="ingest")

@@ -8,7 +8,7 @@ from matinee.ops.folders import path
 def add_page_verbs(verb: Verb) -> None:
     """Add the verbs to a command line."""
     _add_compare(verb)
-    report = verb("report", "report_verb.report", "Write the report of a release: one HTML file for people.")
+    report = verb("report", "report_verb.report", "Write the report of a release as one HTML file.")
     export = verb(
         "export", "export_verb.export", "Write a release as ONNX models, for programs in other languages."
     )
@@ -47,5 +47,5 @@ def _add_compare(verb: Verb) -> None:
         type=id_,
         nargs="+",
         metavar="ID",
-        help="ids of users whose lists are shown (default: some users who liked a test row)",
+        help="ids of users whose lists are shown (default: some users who liked a movie in the test rows)",
     )

@@ -18,16 +18,16 @@ def add_plan(verb: Verb) -> None:
         type=count,
         default=1,
         metavar="H",
-        help="number of hosts that share the fit of the preset fast, with one rank each (default 1, at most 32)",
+        help="number of hosts that share a fit with the preset fast, one process each (default 1, at most 32)",
     )
     plan.add_argument(
-        "--cores", type=count, metavar="C", help="cores of a host (default: those of this machine)"
+        "--cores", type=count, metavar="C", help="cores per host (default: those of this machine)"
     )
     plan.add_argument(
         "--memory",
         type=fraction,
         metavar="GB",
-        help="memory of a host in GB, of 10^9 bytes (default: that of this machine)",
+        help="memory per host in GB (10^9 bytes; default: that of this machine)",
     )
     plan.add_argument(
         "--measure",

@@ -12,7 +12,7 @@ def add_serve_verb(verb: Verb) -> None:
     added = verb(
         "serve",
         "serve_verb.serve",
-        "Serve the champion over HTTP, with a page for people, until Ctrl-C.",
+        "Serve the champion over HTTP, with a web page, until Ctrl-C.",
     )
     source = added.add_mutually_exclusive_group(required=True)
     source.add_argument(

@@ -72,8 +72,8 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         required=True,
         metavar="PATH",
-        help="files, folders or globs with ratings, also in an object store (s3://BUCKET/*.csv), or queries of "
-        "databases, such as 'postgresql://USER@HOST/DATABASE?query=select ...'",
+        help="files, folders or globs with ratings, also in an object store (s3://BUCKET/*.csv), or database "
+        "queries, such as 'postgresql://USER@HOST/DATABASE?query=select ...'",
     )
     parser.add_argument(
         "--titles",

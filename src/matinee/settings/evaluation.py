@@ -14,7 +14,7 @@ class EvaluateSettings(Section):
     ranking_users: int = Field(
         50_000,
         ge=1,
-        description="Maximum number of users whose lists are measured. If more users liked a movie of the "
+        description="Maximum number of users whose lists are measured. If more users liked a movie in the "
         "test rows, the same random sample of them is drawn each time.",
     )
 
@@ -44,8 +44,8 @@ class GateSettings(Section):
         ge=0,
         le=1,
         description="Maximum loss in nDCG@10 of a candidate's lists against the champion's. A candidate is held if it "
-        "loses more and the 95% interval of the difference excludes 0. With fewer than 100 users, the rule is "
-        "skipped; a candidate of plays is held with fewer than 10.",
+        "loses more and the 95% interval of the difference excludes 0. For ratings, the rule is skipped with "
+        "fewer than 100 users. For plays, the candidate is held with fewer than 10 users.",
     )
     slices: bool = Field(
         True,
@@ -87,7 +87,8 @@ class GateSettings(Section):
         0.2,
         ge=0,
         le=1,
-        description="Maximum share of the champion's rows that may be missing, by user or movie, whichever is larger.",
+        description="Maximum share of the champion's rows that are missing from the new data. The share is computed by "
+        "user and by movie, and the larger of the two counts.",
     )
     drift_growth: float = Field(
         1.0,

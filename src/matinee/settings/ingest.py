@@ -57,7 +57,8 @@ class IngestSettings(Section):
         0.01,
         ge=0,
         le=1,
-        description="Maximum share of rejected rows. With more, the run stops. Superseded rows do not count.",
+        description="Maximum share of rejected rows. With more, the run stops. Rows that ingest.duplicates "
+        "replaces do not count.",
     )
     ids: IdChoice = Field(
         "auto",
@@ -91,8 +92,8 @@ class IngestSettings(Section):
     )
     encoding: str = Field(
         "auto",
-        description="Encoding of text files without a byte order mark, for example gbk or shift_jis. auto reads UTF-8 "
-        "and UTF-16, and other lines as Windows-1252.",
+        description="Encoding of text files without a byte order mark, for example gbk or shift_jis. auto recognises "
+        "UTF-16. It reads each line of any other file as UTF-8 if that is valid, and otherwise as Windows-1252.",
     )
     max_line_mb: int = Field(
         16,

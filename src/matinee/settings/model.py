@@ -34,16 +34,16 @@ from matinee.settings.training import (
 class SplitSettings(Section):
     strategy: Literal["stratified", "shuffle", "given", "temporal", "last_n"] = Field(
         "stratified",
-        description="How test and valid rows are chosen. stratified draws them by a hash, so that each row keeps its "
-        "subset as data grows. shuffle is the random split of scikit-learn. given reads the test rows from --test. "
-        "temporal takes the latest days, last_n the last ratings of each user.",
+        description="How test and validation rows are chosen. stratified draws them by a hash, so that each row "
+        "keeps its subset as data grows. shuffle is the random split of scikit-learn. given reads the test rows "
+        "from --test. temporal takes the latest days, last_n the last ratings of each user.",
     )
     test_fraction: float = Field(
         0.10,
         gt=0,
         lt=1,
         description="Share of the rows that are held out as test rows. No model is fitted on them before the gate "
-        "has decided; train.refit=all fits on them after it.",
+        "has decided; with train.refit=all, the refit after that uses them.",
     )
     valid_fraction: float = Field(
         0.05, gt=0, lt=1, description="Share of the remaining rows that are held out for early stopping."
@@ -53,7 +53,7 @@ class SplitSettings(Section):
         ge=1,
         le=1000,
         description="Number of test rows per user with strategy=last_n. The same number of ratings before them "
-        "become valid rows. The two fractions then have no effect.",
+        "become validation rows. The two fractions then have no effect.",
     )
     seed: int = Field(42, ge=0, lt=2**32, description="Random seed of the split.")
 
@@ -90,8 +90,8 @@ class ModelSettings(Section):
 class TrainSettings(Section):
     method: MethodName | None = Field(
         None,
-        description="Training algorithm. sgd updates row by row and gibbs draws samples; both fit dot only. adagrad "
-        "has a step size per row. adam is the optimizer of the seed notebook.",
+        description="Training algorithm. sgd updates rating by rating and gibbs draws samples; both fit dot only. "
+        "adagrad has one step size per row of an embedding table. adam is the optimizer of the seed notebook.",
     )
     epochs: int | None = Field(
         None, ge=1, le=10_000, description="Maximum number of passes over the training rows."
@@ -115,14 +115,14 @@ class TrainSettings(Section):
         ge=0,
         le=10,
         description="Strength of the L2 regularization. It applies to the embeddings of the rows in a step; with "
-        "adam, it applies to all weights. Raise it if the valid RMSE rises while the training loss falls.",
+        "adam, it applies to all weights. Raise it if the validation RMSE rises while the training loss falls.",
     )
     sampler_rank: int | None = Field(
         None,
         ge=1,
         le=255,
-        description="Length of the vectors in the sampler (gibbs only). 7, 15, 23 and 31 work best: with a bias, a "
-        "vector then has a multiple of 8 numbers.",
+        description="Length of the vectors in the sampler (gibbs only). 7, 15, 23 and 31 work best: with a bias "
+        "added, the length is a multiple of 8.",
     )
     chains: int | None = Field(
         None,
@@ -145,7 +145,7 @@ class TrainSettings(Section):
     patience: int = Field(
         3,
         ge=0,
-        description="Number of epochs without a better valid RMSE after which training stops. 0 disables early "
+        description="Number of epochs without a better validation RMSE after which training stops. 0 disables early "
         "stopping.",
     )
     trace_every: int | None = Field(
@@ -166,7 +166,7 @@ class TrainSettings(Section):
     time: Literal["auto", "on", "off"] = Field(
         "auto",
         description="Whether a user's latest ratings count more in the user's bias (dot only). auto does so if the "
-        "split is temporal or last_n and this lowers the valid RMSE. on always does; off never does.",
+        "split is temporal or last_n and this lowers the validation RMSE. on always does; off never does.",
     )
     titles: Literal["auto", "on", "off"] = Field(
         "auto",
@@ -178,9 +178,9 @@ class TrainSettings(Section):
     )
     refit: Literal["none", "train_valid", "all"] = Field(
         "train_valid",
-        description="Whether to fit again with the best number of epochs. none does not. train_valid fits the train "
-        "and the valid rows, before the test. all does so too, and fits all rows once the gate has passed the "
-        "candidate.",
+        description="Whether to fit again with the best number of epochs. none does not. train_valid fits on the "
+        "train and validation rows, before the test. all does so too, and fits on all rows once the gate has passed "
+        "the candidate.",
     )
 
 
@@ -205,7 +205,7 @@ class Settings(Section):
         EvaluateSettings(), description="What is measured in addition to the test error."
     )
     rank: RankSettings = Field(
-        RankSettings(), description="How the ranking model, which orders lists, is fitted."
+        RankSettings(), description="How the ranking model, which orders the movies of each list, is fitted."
     )
     gate: GateSettings = Field(GateSettings(), description="When a candidate may replace the champion.")
     release: ReleaseSettings = Field(ReleaseSettings(), description="How a release is stored.")

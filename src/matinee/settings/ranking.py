@@ -32,7 +32,7 @@ class RankSettings(Section):
         0.6,
         ge=0,
         le=100,
-        description="Weight in the fit of whether a user rated a movie at all. The rating itself has weight 1.",
+        description="Weight, in the fit, of the fact that a user rated a movie at all. The rating itself has weight 1.",
     )
     iterations: int = Field(
         6,

@@ -17,7 +17,7 @@ from matinee.formats.steps import Step
 from matinee.store import Plan, Reference, Store
 from matinee.tasks.step_progress import reporting_progress
 
-# The state of a step that was finished before, in the UI. Prefect's own cache has this name too.
+# The state in the UI of a step that was finished before. Prefect's own cache has this name too, without our message.
 CACHED: Final = "Cached"
 
 P = ParamSpec("P")
@@ -84,8 +84,8 @@ def step(
         # No tags: with one, Prefect asks the server for a slot of the tag's limit, which took up to two seconds.
         cache_key_fn=None if plan is None else _cache_key_by(plan),
         timeout_seconds=None if trains or plan is None else STEP_TIMEOUT_SECONDS,
-        # A full disk or a lost network folder often recovers soon. The delays are 2, 4 and 8 s, each times 0.6 to 1.5
-        # by the jitter, which avoids retries all at once.
+        # A full disk or a lost network folder often recovers soon. The delays are 2, 4 and 8 s. The jitter multiplies
+        # each by 0.6 to 1.5, so that not all retries come at once.
         retries=3,
         retry_delay_seconds=exponential_backoff(backoff_factor=2),
         retry_jitter_factor=0.5,

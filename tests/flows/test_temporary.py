@@ -41,10 +41,10 @@ def _port(process: int) -> int:
 
 def _status(home: Path, **headers: str) -> int:
     """The status that the run's server returns without a password; 0 while it does not answer."""
-    # A process that the server has just forked has the same command line, but does not listen.
-    port = next(filter(None, map(_port, _servers(home))), 0)
-    address = f"http://127.0.0.1:{port}/api/admin/version"
     try:
+        # A process that the server has just forked has the same command line, and for a moment the same sockets.
+        (port,) = {*map(_port, _servers(home))} - {0} or {0}
+        address = f"http://127.0.0.1:{port}/api/admin/version"
         urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=10).close()
     except urllib.error.HTTPError as error:
         return error.code

@@ -5,7 +5,7 @@ import pytest
 import torch
 from planted_tastes import fit_planted, planted_tastes
 
-from matinee.errors import ConfigError
+from matinee.errors import ConfigError, DataError
 from matinee.release.ranking_model import GRADE_STEP, RankingModel
 from matinee.train.blocks import KernelPool
 from matinee.train.ranking.method import DeviceMemoryError, choose_method
@@ -80,17 +80,54 @@ def test_a_device_solves_by_the_method_of_the_manifest(memory: int) -> None:
     assert ("factor" in stages, "gradients" in stages) == (method == "movies", method == "gradients")
 
 
-@pytest.mark.parametrize("grades", [range(1), range(0, 151, 30), range(151)])
-def test_the_sums_of_all_pairs_of_movies_are_right_for_any_grades(grades: range) -> None:
-    """Most pairs have more common users than a word counts for eight bits of grades: 255."""
-    users, movies, draw = 900, 12, np.random.default_rng(0)
-    rated = np.nonzero(draw.random((users, movies)) < 0.7)
+@pytest.mark.parametrize("repeats", [1, 2])
+@pytest.mark.parametrize("movies", [12, 600])  # one block, and three
+@pytest.mark.parametrize("grades", [range(1), range(0, 151, 30), range(151), range(255, 256)])
+def test_the_sums_of_all_pairs_of_movies_are_right_for_any_grades(
+    grades: range, movies: int, repeats: int
+) -> None:
+    """Some pairs have as many common users as a word counts for eight bits of grades, 255, and some have more."""
+    users, draw = 256, np.random.default_rng(0)
+    chosen = draw.random((users, movies)) < 0.1
+    chosen[:, :6] = True
+    chosen[0, 3:6] = False
+    rated = [np.repeat(column, repeats) for column in np.nonzero(chosen)]
     codes = draw.choice(np.array(grades, np.uint8), len(rated[0]))
     columns = (column.astype(np.int32) for column in rated)
     rows = group_rows(*columns, codes, users=users, movies=movies, pool=KernelPool(2))
     features = np.zeros((users, 2, movies))
-    features[rated[0], 0, rated[1]], features[rated[0], 1, rated[1]] = 1, codes * GRADE_STEP
+    np.add.at(features[:, 0], tuple(rated), 1)
+    np.add.at(features[:, 1], tuple(rated), codes * GRADE_STEP)
     X, values = features.reshape(users, -1), draw.standard_normal((2, movies, 3), np.float32)
     found = MovieSide(rows, np.ones((2, movies), np.float32), lambda *_: None).gram(values)
     expected = (X.T @ (X @ values.reshape(-1, 3))).reshape(found.shape)
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_more_ratings_of_one_movie_by_one_user_than_a_word_counts_are_refused() -> None:
+    users, movies = np.zeros(300, np.int32), np.zeros(300, np.int32)
+    for grades, refused in ((np.full(300, 30, np.uint8), False), (np.arange(300) % 151, True)):
+        rows = group_rows(users, movies, grades.astype(np.uint8), users=1, movies=1, pool=KernelPool(1))
+        if refused:
+            with pytest.raises(DataError, match=r"300 ratings of one movie.*fewer than 256"):
+                rows.by_user.packed()
+        else:
+            assert rows.by_user.packed().repeats == 300
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_rows_are_grouped_alike_in_any_number_of_parts(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("matinee.train.ranking.rows._PART_ROWS", 64)
+    draw = np.random.default_rng(0)
+    users = np.concatenate([draw.integers(0, 90, 1000), np.full(1000, 7)]).astype(np.int32)
+    movies, grades = draw.integers(0, 50, 2000).astype(np.int32), draw.integers(0, 151, 2000).astype(np.uint8)
+    pool = KernelPool(threads)
+    rows = group_rows(users, movies, grades, users=100, movies=60, pool=pool)
+    for group, keys, others in ((rows.by_user, users, movies), (rows.by_movie, movies, users)):
+        order = np.lexsort((others, keys))
+        np.testing.assert_array_equal(
+            np.diff(group.starts), np.bincount(keys, minlength=len(group.starts) - 1)
+        )
+        np.testing.assert_array_equal(group.others, others[order])
+    once = group_rows(users, movies, grades, users=100, movies=60, pool=KernelPool(1))
+    np.testing.assert_array_equal(rows.by_user.codes, once.by_user.codes)

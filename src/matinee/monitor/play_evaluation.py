@@ -13,7 +13,7 @@ from matinee.release import Release
 from matinee.release.arrays import Codes
 from matinee.release.item_catalog import ItemCatalog
 
-_MOST_USERS = 100_000
+_MOST_USERS = 50_000  # as `evaluate.ranking_users`
 
 
 class PlayFigures(Format):

@@ -11,6 +11,7 @@ class EvaluateSettings(Section):
         description="Whether to fit a quick model on older ratings and test it on the latest tenth. The result is "
         "reported next to that of a random split. It is skipped for data without dates.",
     )
+    # nDCG@10 of so many users has a standard error of .0006 on 100 M ratings (docs/notes.md).
     ranking_users: int = Field(
         50_000,
         ge=1,

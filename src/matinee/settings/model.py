@@ -21,6 +21,7 @@ from matinee.settings.presets import MethodName, ModelName, recipe_of
 from matinee.settings.ranking import RankSettings
 from matinee.settings.training import (
     MODELS,
+    MOST_RANKS,
     TRAININGS,
     AnyModel,
     AnyTraining,
@@ -159,7 +160,7 @@ class TrainSettings(Section):
     ranks: int = Field(
         1,
         ge=1,
-        le=32,
+        le=MOST_RANKS,
         description="Number of processes that share a fit (sgd on CPUs only). Users and threads are divided among "
         "them.",
     )

@@ -12,6 +12,8 @@ from matinee.settings.device import DeviceName
 from matinee.settings.ingest import Section
 from matinee.settings.presets import MethodName, ModelName, Value
 
+MOST_RANKS: Final = 32  # processes of one fit
+
 
 class DotModel(Section):
     """Biases and a dot product."""

@@ -1,7 +1,8 @@
-"""Writes the rows of a subset while the next batch of rows is divided: compressing them takes half of the time."""
+"""Writes the rows of a subset while the next batch is divided: compressing takes a third of a split's time."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from types import TracebackType
 from typing import Self
 
 import polars as pl
@@ -12,26 +13,34 @@ from matinee.schemas.encoded import Encoded
 
 
 class SubsetWriter:
-    """One Parquet file of encoded rows, written batch by batch on another thread."""
+    """One Parquet file of encoded rows, written batch by batch on another thread; a context manager."""
 
     def __init__(self, path: Path) -> None:
         self._schema = pl.DataFrame(schema=polars_columns(Encoded)).to_arrow().schema
         self._writer = pq.ParquetWriter(path, self._schema, compression="zstd", compression_level=1)
-        self._thread, self._last = ThreadPoolExecutor(1), Future[None]()
-        self._last.set_result(None)
+        self._thread = ThreadPoolExecutor(1)
+        self._pending: Future[None] | None = None
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
-            self._last.result()
+            if error is None:
+                self._wait()
+                self._writer.close()
         finally:
             self._thread.shutdown()
-            self._writer.close()
 
     def write(self, rows: pl.DataFrame) -> None:
-        """Write a batch once the one before is written; raises the error of that one."""
-        self._last.result()
+        """Write a batch once the one before is written. Errors are raised by the next call, or at the exit."""
+        self._wait()
         if rows.height:
-            self._last = self._thread.submit(self._writer.write_table, rows.to_arrow().cast(self._schema))
+            table = rows.to_arrow().cast(self._schema)
+            self._pending = self._thread.submit(self._writer.write_table, table)
+
+    def _wait(self) -> None:
+        if self._pending is not None:
+            self._pending.result()

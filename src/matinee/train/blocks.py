@@ -17,8 +17,8 @@ from matinee.release.arrays import Counts
 from matinee.store.ratings import EncodedRatings, row_chunks, zeros
 from matinee.train.kernels import count_blocks, place_rows, shuffle_blocks
 
-# Numbers of groups of users and of movies, and the rows up to which they are taken. More groups for more rows, because
-# a block's vectors must fit the cache.
+# Numbers of rows below which there are so many groups of users, and of movies. More groups for more rows, because a
+# block's vectors must fit the cache.
 _GROUPS, _MOST_GROUPS = ((4_000_000, 8), (40_000_000, 32)), 64
 _RUN = 2  # numbers per kernel call: a call takes milliseconds, so a signal does not wait long
 

@@ -63,15 +63,15 @@ def descend(
     mean,
     rate,
     bias_rate,
-    of_users,
-    of_movies,
+    user_constants,
+    movie_constants,
     shares,
     sums,
 ):
     """One step per row against half its squared error and its regularization; `sums` gets a block's squared errors.
 
-    Rows of `of_users` and `of_movies` are the step, as a share of the rate, and the regularization of a vector, and
-    then those of its bias. `shares` says how much of its regularization each column pays.
+    `user_constants` and `movie_constants` are [rows, 4]: the step of the vector as a share of the rate, its
+    regularization, and the same two of the bias. `shares` says how much of its regularization each column pays.
     """
     size = P.shape[1]
     vectors = P.reshape(-1)
@@ -83,7 +83,7 @@ def descend(
             for place in range(later, later + size, LINE):
                 prefetch(vectors, place)
             u, m = np.uint32(users[row]), np.uint32(movies[row])  # unsigned: no index counts from the end
-            p, q, of_user, of_movie = P[u], Q[m], of_users[u], of_movies[m]
+            p, q, of_user, of_movie = P[u], Q[m], user_constants[u], movie_constants[m]
             guess = np.float32(0)
             for j in range(size):
                 guess += p[j] * q[j]

@@ -9,14 +9,19 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-LINE = 16  # float32 values of a cache line
+LINE = 16  # values of four bytes in a cache line
 _BYTES, _FLAG = ir.IntType(8).as_pointer(), ir.IntType(32)
 _TO_READ, _IN_ALL_CACHES, _DATA = _FLAG(0), _FLAG(3), _FLAG(1)
 
 
 @intrinsic
 def prefetch(typing_context, values, place):
-    """Load the cache line of `values[place]`; `values` has one dimension and is contiguous."""
+    """Ask for the cache line of `values[place]`, without reading it; `place` may be outside of the array.
+
+    `values` is contiguous and has one dimension.
+    """
+    if values.ndim != 1 or values.layout != "C":
+        return None
 
     def emit(context, builder, signature, arguments):
         array = context.make_array(signature.args[0])(context, builder, arguments[0])

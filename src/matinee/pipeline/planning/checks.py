@@ -1,14 +1,11 @@
 """Refuses runs that a plan can't be made of, before anything is measured."""
 
-from typing import Final
-
 from matinee.errors import ConfigError
 from matinee.pipeline.planning.fit_cost import trains_on_ranks
 from matinee.pipeline.planning.workload import Workload
 from matinee.settings import Settings
+from matinee.settings.training import MOST_RANKS
 from matinee.train.blocks import groups_for
-
-_MOST_RANKS: Final = 32
 
 
 def check_size(settings: Settings, *, ratings: int, users: int, movies: int, hosts: int) -> None:
@@ -46,8 +43,8 @@ def _check_hosts(size: Workload) -> None:
             f"--hosts is {size.hosts:,}, and hosts share a fit on CPUs only. Set train.device=cpu, or leave --hosts "
             "out."
         )
-    if size.hosts > _MOST_RANKS:
-        raise ConfigError(f"--hosts is {size.hosts:,}; expected {_MOST_RANKS} hosts or fewer.")
+    if size.hosts > MOST_RANKS:
+        raise ConfigError(f"--hosts is {size.hosts:,}; expected {MOST_RANKS} hosts or fewer.")
     groups = groups_for(int(size.train_rows))
     if trains_on_ranks(size.settings) and size.hosts > groups:
         raise ConfigError(

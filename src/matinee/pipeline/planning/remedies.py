@@ -14,6 +14,7 @@ from matinee.pipeline.planning.run_steps import USABLE, Host, run_steps
 from matinee.pipeline.planning.workload import Workload, with_value
 from matinee.settings import Settings
 from matinee.settings.presets import Value
+from matinee.settings.training import MOST_RANKS
 from matinee.train.blocks import groups_for
 
 _Change = tuple[str, Value]
@@ -101,7 +102,8 @@ class _Search:
         """The fewest hosts whose shares of the fit fit; None if it can't be shared or no number is enough."""
         if self._step != Step.TRAIN or not trains_on_ranks(self._size.settings):
             return None
-        for hosts in range(self._size.hosts + 1, groups_for(int(self._size.train_rows)) + 1):
+        most = min(groups_for(int(self._size.train_rows)), MOST_RANKS)
+        for hosts in range(self._size.hosts + 1, most + 1):
             found = self._forecast(replace(self._size, hosts=hosts))
             if found is not None and found.fits:
                 return _remedy(found, {}, hosts=hosts)

@@ -6,12 +6,14 @@ import numpy as np
 
 from matinee.train.prefetch import LINE, prefetch
 
-_AHEAD, _CELLS = 2, 8 * LINE  # users between asking for the first cells of a user and reading them
+# Users between asking for the first cells of a user and reading them, and how many cells: the processor notices by
+# itself that those behind are read in order.
+_AHEAD, _FIRST_CELLS = 2, 8 * LINE
 
 
 @numba.njit(nogil=True, cache=True)
 def count_keys(parts, bounds, keys, counts):
-    """counts[part, key]: the rows of a key from bounds[part] to bounds[part + 1]."""
+    """counts[part, key], [parts, keys]: the rows of a key from bounds[part] to bounds[part + 1]."""
     for part in parts:
         for row in range(bounds[part], bounds[part + 1]):
             counts[part, keys[row]] += 1
@@ -19,7 +21,7 @@ def count_keys(parts, bounds, keys, counts):
 
 @numba.njit(nogil=True, cache=True)
 def place(parts, bounds, keys, others, codes, free, out_others, out_codes):
-    """Put the rows of some parts where their key has its next free place, free[part, key]."""
+    """Put the rows of some parts where their key has its next free place, free [parts, keys]."""
     for part in parts:
         for row in range(bounds[part], bounds[part + 1]):
             at = free[part, keys[row]]
@@ -30,7 +32,10 @@ def place(parts, bounds, keys, others, codes, free, out_others, out_codes):
 
 @numba.njit(nogil=True, cache=True)
 def transpose(parts, bounds, starts, others, codes, free, out_keys, out_codes):
-    """Group by `others` what is grouped by key, keys from bounds[part] on; in each group keys ascend."""
+    """Group by `others` what is grouped by key, for the keys from bounds[part] to bounds[part + 1].
+
+    In each group, keys ascend. `free` [parts, others] is the next free place of each group for each part.
+    """
     for part in parts:
         for key in range(bounds[part], bounds[part + 1]):
             for row in range(starts[key], starts[key + 1]):
@@ -38,6 +43,16 @@ def transpose(parts, bounds, starts, others, codes, free, out_keys, out_codes):
                 free[part, others[row]] = at + 1
                 out_keys[at] = key
                 out_codes[at] = codes[row]
+
+
+@numba.njit(nogil=True, cache=True)
+def count_repeats(keys, starts, others, most):
+    """Raise most[0] to the largest number of rows that a key has with one and the same other code."""
+    for key in keys:
+        run = 0
+        for row in range(starts[key], starts[key + 1]):
+            run = run + 1 if row > starts[key] and others[row] == others[row - 1] else 1
+            most[0] = max(most[0], run)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -91,6 +106,7 @@ def movie_products(
     cells,
     unit,
     bits,
+    repeats,
     step,
     roots,
     panel,
@@ -98,13 +114,18 @@ def movie_products(
     """Rows of the scaled Gram matrix for `parts`, movies of the block that begins at `first`.
 
     panel[feature * block + movie - first, the place of (other feature, other movie)], for other movies before `last`.
-    `cells`, `unit` and `bits` are `Group.packed` of the users' ratings. The four sums of a pair of movies are fields of
-    one 64-bit word: users, grades of the other movie, grades of the movie, and products of both. So a common user takes
-    one addition. Before a field can overflow, after 2**(16 - bits) - 1 users, the words are added to `totals`.
+    `cells`, `unit`, `bits` and `repeats` are `Group.packed` of the users' ratings.
+
+    The four sums of a pair of movies are fields of one 64-bit word, so that a common user takes one addition: the
+    number of users, the grades g' of the other movie, the grades g of the movie, and the products g g'. A user adds
+    1 + g' * 2**to_other + g * 2**to_grade + g g' * 2**to_product. The fields have 16 - bits, 16, 16 and 16 + bits bits.
+    None overflows before 2**(16 - bits) - 1 additions; then the words are added to `totals`.
     """
-    most, low, high = (1 << (16 - bits)) - 1, 16 - bits, 16
-    to_other, to_grade, to_product = np.uint64(low), np.uint64(low + high), np.uint64(low + 2 * high)
-    counts, grades = np.uint64((1 << low) - 1), np.uint64((1 << high) - 1)
+    count_bits, grade_bits = 16 - bits, 16
+    most = ((1 << count_bits) - 1) // repeats
+    to_other, to_grade = np.uint64(count_bits), np.uint64(count_bits + grade_bits)
+    to_product = np.uint64(count_bits + 2 * grade_bits)
+    count_mask, grade_mask = np.uint64((1 << count_bits) - 1), np.uint64((1 << grade_bits) - 1)
     end = np.uint32(last) << np.uint32(8)
     words = np.empty(last, np.uint64)
     totals = np.empty((last, 4), np.float32)
@@ -115,21 +136,22 @@ def movie_products(
             stop = min(begin + most, movie_starts[movie + 1])
             for row in range(begin, stop):
                 later = user_starts[users[min(row + _AHEAD, stop - 1)]]
-                for place in range(later, later + _CELLS, LINE):
-                    prefetch(cells, place)
+                for line in range(later, later + _FIRST_CELLS, LINE):
+                    prefetch(cells, line)
                 user, grade = users[row], np.uint64(movie_codes[row] // unit)
-                alone = np.uint64(1) | grade << to_grade
-                times = np.uint64(1) << to_other | grade << to_product
+                without_grade = np.uint64(1) | grade << to_grade
+                per_grade = np.uint64(1) << to_other | grade << to_product
                 for other_row in range(user_starts[user], user_starts[user + 1]):
                     cell = cells[other_row]
                     if cell >= end:
                         break
-                    words[cell >> np.uint32(8)] += alone + np.uint64(cell & np.uint32(255)) * times
+                    other_grade = np.uint64(cell & np.uint32(255))
+                    words[cell >> np.uint32(8)] += without_grade + other_grade * per_grade
             for other in range(last):
                 word = words[other]
-                totals[other, 0] += np.float32(word & counts)
-                totals[other, 1] += step * np.float32(word >> to_other & grades)
-                totals[other, 2] += step * np.float32(word >> to_grade & grades)
+                totals[other, 0] += np.float32(word & count_mask)
+                totals[other, 1] += step * np.float32(word >> to_other & grade_mask)
+                totals[other, 2] += step * np.float32(word >> to_grade & grade_mask)
                 totals[other, 3] += step * step * np.float32(word >> to_product)
         for feature in range(2):
             line = feature * block + movie - first

@@ -2,28 +2,41 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from matinee.errors import DataError
 from matinee.release.arrays import Counts
 from matinee.release.ranking_model import GRADE_STEP, Floats, Grades
 from matinee.store.ratings import count_codes, row_chunks
 from matinee.train.blocks import KernelPool
-from matinee.train.ranking.kernels import count_keys, place, sum_by_movie, sum_by_user, transpose
+from matinee.train.ranking.kernels import (
+    count_keys,
+    count_repeats,
+    place,
+    sum_by_movie,
+    sum_by_user,
+    transpose,
+)
 
 _PART_WORK = 1 << 22  # rows times columns of one part: milliseconds
 _SOME_MOVIES = 4096
-_PART_ROWS, _MOST_PARTS = 1 << 22, 16
+_PART_ROWS, _MOST_PARTS = (
+    1 << 22,
+    16,
+)  # of a regrouping: a signal waits for two parts, a second with 100 M rows
 
 
 class PackedCells(NamedTuple):
     """The other code and the grade of each rating in one number, for loops that read them in random order."""
 
-    cells: npt.NDArray[np.uint32]  # 256 * other code + grade code / unit
+    cells: npt.NDArray[np.uint32]  # [ratings]: 256 * other code + grade code / unit
     unit: np.uint8  # divides every grade code
     bits: int  # that the largest grade code has after the division
+    repeats: int  # ratings of one movie that one user has at most; 1 unless duplicates are kept
 
 
 @dataclass(frozen=True)
@@ -40,14 +53,29 @@ class Group:
         return self.starts, self.others, self.codes
 
     def packed(self) -> PackedCells:
-        """The ratings in the same order, four bytes each; there must be less than 2**24 other codes."""
+        """The ratings in the same order, four bytes each.
+
+        A matrix of 2**24 other codes, which would not fit into a number, never fits into `rank.dense_mb`.
+        """
         unit = np.gcd.reduce(np.flatnonzero(count_codes(self.codes, 256)).astype(np.uint8)) or np.uint8(1)
         cells, largest = np.empty(len(self.others), np.uint32), 0
         for chunk in row_chunks(len(cells)):
             grades = self.codes[chunk] // unit
             cells[chunk] = self.others[chunk].astype(np.uint32) << 8 | grades
             largest = max(largest, int(grades.max()))
-        return PackedCells(cells, unit, largest.bit_length())
+        repeats, bits = self._repeats(), largest.bit_length()
+        if repeats >= (most := 1 << (16 - bits)):
+            raise DataError(
+                f"A user has {repeats:,} ratings of one movie, and the ranking model takes fewer than {most:,}. Set "
+                "ingest.duplicates=latest, which keeps one of them."
+            )
+        return PackedCells(cells, unit, bits, repeats)
+
+    def _repeats(self) -> int:
+        most, bounds = np.ones(1, np.int64), self.bounds(_PART_WORK)
+        for first, last in pairwise(bounds):
+            count_repeats(np.arange(first, last), self.starts, self.others, most)
+        return int(most[0])
 
     def bounds(self, work: int) -> Counts:
         """Cuts between codes such that each part has about `work` rows; never within one code."""
@@ -157,7 +185,7 @@ def group_rows(
         )
         for codes, size in ((user_codes, users), (movie_codes, movies))
     )
-    bounds = np.linspace(0, len(grades), _parts(len(grades)) + 1).astype(np.int64)
+    bounds = np.linspace(0, len(grades), _parts(len(grades), movies) + 1).astype(np.int64)
     free = _first_places(bounds, movie_codes, by_movie.starts, pool)
     columns = movie_codes, user_codes, grades
     pool.share(place, np.arange(len(free)), bounds, *columns, free, by_movie.others, by_movie.codes)
@@ -168,19 +196,22 @@ def group_rows(
 
 def _regroup(source: Group, target: Group, pool: KernelPool) -> None:
     rows = len(source.others)
-    bounds = source.bounds(-(-rows // _parts(rows)))
+    bounds = source.bounds(-(-rows // _parts(rows, len(target.starts) - 1)))
     free = _first_places(source.starts[bounds], source.others, target.starts, pool)
     pool.share(transpose, np.arange(len(free)), bounds, *source.columns, free, target.others, target.codes)
 
 
-def _parts(rows: int) -> int:
-    """Parts of a regrouping: each needs a count per key, and a kernel call takes a fifth of a second at most."""
-    return min(max(rows // _PART_ROWS, 1), _MOST_PARTS)
+def _parts(rows: int, keys: int) -> int:
+    """Parts of a regrouping, by the sizes alone; each needs a count per key, in total no more numbers than rows."""
+    return min(max(rows // max(keys, _PART_ROWS), 1), _MOST_PARTS)
 
 
 def _first_places(bounds: Counts, keys: npt.NDArray[np.int32], starts: Counts, pool: KernelPool) -> Counts:
     """Where the first row of each key goes that a part has, [parts, keys]: behind those of the parts before."""
     counts = np.zeros((len(bounds) - 1, len(starts) - 1), np.int64)
     pool.share(count_keys, np.arange(len(counts)), bounds, keys, counts)
-    places: Counts = starts[:-1] + np.cumsum(counts, axis=0) - counts
-    return places
+    place = starts[:-1].copy()
+    for count in counts:
+        place += count
+        np.subtract(place, count, out=count)
+    return counts

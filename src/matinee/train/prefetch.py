@@ -1,17 +1,28 @@
 # mypy: disable-error-code="no-untyped-def"
-"""A hint to the processor: memory that a compiled loop is going to read.
+"""Tables whose rows are read in random order: where they begin, and a hint that a row is going to be read.
 
-Loops over ratings read the rows of large tables in random order, and a row that is not in the cache takes as long as a
-hundred additions. A row that is asked for a few ratings ahead arrives meanwhile. Results do not depend on it.
+A row that is not in the cache takes as long as a hundred additions. A row that is asked for a few ratings ahead arrives
+meanwhile, and a table that begins at a cache line has rows with fewer lines. Results depend on neither.
 """
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from matinee.release.arrays import Floats
+
 LINE = 16  # values of four bytes in a cache line
 _BYTES, _FLAG = ir.IntType(8).as_pointer(), ir.IntType(32)
 _TO_READ, _IN_ALL_CACHES, _DATA = _FLAG(0), _FLAG(3), _FLAG(1)
+
+
+def aligned_zeros(rows: int, columns: int) -> Floats:
+    """Zeros [rows, columns] of float32 that begin at a cache line."""
+    size, line = 4 * rows * columns, 4 * LINE
+    memory = np.zeros(size + line, np.uint8)
+    start = -memory.ctypes.data % line
+    return memory[start : start + size].view(np.float32).reshape(rows, columns)
 
 
 @intrinsic

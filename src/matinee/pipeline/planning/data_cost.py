@@ -38,7 +38,7 @@ def ingest_step(workload: Workload, disk_row: float) -> StepCost:
 
 def split_step(workload: Workload, disk_row: float) -> StepCost:
     """Hash each row twice, look up its codes, and write it to a subset, batch by batch."""
-    memory = 2 * _BATCH + 2.0 * _ID_BYTES * (workload.users + workload.movies)
+    memory = _BATCH + 2.0 * _ID_BYTES * (workload.users + workload.movies)
     if workload.settings.split.strategy in ("shuffle", "last_n"):
         memory += 32.0 * workload.ratings  # these need all rows at the same time
     return StepCost([Part("split_row", workload.ratings, _SPLIT_LANES)], memory, disk_row * workload.ratings)

@@ -5,11 +5,12 @@ import pytest
 import torch
 from planted_tastes import fit_planted, planted_tastes
 
-from matinee.errors import ConfigError, DataError
-from matinee.release.ranking_model import GRADE_STEP, RankingModel
+from matinee.errors import ConfigError
+from matinee.release.ranking_model import GRADE_STEP, RankingModel, grade_codes
+from matinee.release.rating_levels import to_levels
 from matinee.train.blocks import KernelPool
 from matinee.train.ranking.method import DeviceMemoryError, choose_method
-from matinee.train.ranking.normal import MovieSide, method_for
+from matinee.train.ranking.normal import ConjugateGradients, MovieSide, make_normal, method_for
 from matinee.train.ranking.rows import group_rows
 from matinee.train.ranking.step import _fit_where_it_fits
 
@@ -106,20 +107,24 @@ def test_the_sums_of_all_pairs_of_movies_are_right_for_any_grades(
     np.add.at(features[:, 0], tuple(rated), 1)
     np.add.at(features[:, 1], tuple(rated), codes * GRADE_STEP)
     X, values = features.reshape(users, -1), draw.standard_normal((2, movies, 3), np.float32)
-    found = MovieSide(rows, np.ones((2, movies), np.float32), lambda *_: None).gram(values)
+    found = MovieSide(rows, np.ones((2, movies), np.float32), rows.by_user.packed(), lambda *_: None).gram(
+        values
+    )
     expected = (X.T @ (X @ values.reshape(-1, 3))).reshape(found.shape)
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 
 
-def test_more_ratings_of_one_movie_by_one_user_than_a_word_counts_are_refused() -> None:
-    users, movies = np.zeros(300, np.int32), np.zeros(300, np.int32)
-    for grades, refused in ((np.full(300, 30, np.uint8), False), (np.arange(300) % 151, True)):
-        rows = group_rows(users, movies, grades.astype(np.uint8), users=1, movies=1, pool=KernelPool(1))
-        if refused:
-            with pytest.raises(DataError, match=r"300 ratings of one movie.*fewer than 256"):
-                rows.by_user.packed()
-        else:
-            assert rows.by_user.packed().repeats == 300
+def test_more_ratings_of_one_movie_by_one_user_than_a_word_counts_are_fitted_without_words() -> None:
+    codes, ratings = np.zeros(300, np.int32), np.arange(300, dtype=np.float32) % 101
+    for grades, packs in (
+        (np.full(300, 30, np.uint8), True),
+        (grade_codes(to_levels(ratings, (0, 100))), False),
+    ):
+        rows = group_rows(codes, codes, grades, users=1, movies=1, pool=KernelPool(1))
+        normal = make_normal(
+            rows, np.ones((2, 1), np.float32), memory=1 << 30, device=None, report=lambda *_: None
+        )
+        assert isinstance(normal, MovieSide if packs else ConjugateGradients)
 
 
 @pytest.mark.parametrize("threads", [1, 3])

@@ -87,7 +87,9 @@ def _measure_sides(rows: GradedRows, timed: Timed) -> Timed:
     """Set up and factor both matrices, and make products; returns the units of each."""
     ridge = (800 + 0.5 * rows.squares).astype(np.float32)
     right = np.random.default_rng(0).standard_normal((2, rows.movies, _COLUMNS)).astype(np.float32)
-    side = _set_up(lambda report: MovieSide(rows, ridge, report), "movie_pair", timed)
+    cells = rows.by_user.packed()
+    assert cells is not None  # nosec B101 # for mypy: in the sample, nobody rates a movie twice
+    side = _set_up(lambda report: MovieSide(rows, ridge, cells, report), "movie_pair", timed)
     with _clock(timed, "solve_flop"):
         side.solve(right.copy())
         side.gram(right)

@@ -52,9 +52,11 @@ def make_normal(
         from matinee.train.ranking.on_device import OnDevice  # noqa: PLC0415 - torch takes seconds to import
 
         return OnDevice(rows, ridge, device=device, factors=method == "movies", report=report)
-    if method == "gradients":
-        return ConjugateGradients(rows, ridge, report)
-    return UserSide(rows, ridge, report) if method == "users" else MovieSide(rows, ridge, report)
+    if method == "users":
+        return UserSide(rows, ridge, report)
+    if method == "movies" and (cells := rows.by_user.packed()):
+        return MovieSide(rows, ridge, cells, report)
+    return ConjugateGradients(rows, ridge, report)
 
 
 def method_for(*, users: int, movies: int, ratings: int, memory: int, device: str | None) -> Method:
@@ -70,16 +72,14 @@ def method_for(*, users: int, movies: int, ratings: int, memory: int, device: st
 class MovieSide:
     """D^-1/2 (X'X + D) D^-1/2, factored: scaled, since popular movies have a thousand times the entries of others."""
 
-    def __init__(self, rows: GradedRows, ridge: Floats, report: Report) -> None:
+    def __init__(self, rows: GradedRows, ridge: Floats, cells: PackedCells, report: Report) -> None:
         self._rows, self._block = rows, TILE // 2
         self._roots = np.ascontiguousarray(1 / np.sqrt(ridge))
         blocks = -(-rows.movies // self._block)
-        cells = rows.by_user.packed()
         panels = []
         for number in range(blocks):
             panels.append(self._panel(number, cells))
             report("products", number + 1, blocks)
-        del cells
         self._factor = Factor(panels, rows.pool, report)
 
     def solve(self, right: Floats, *, rough: bool = False) -> Floats:

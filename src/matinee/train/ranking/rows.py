@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from matinee.errors import DataError
 from matinee.release.arrays import Counts
 from matinee.release.ranking_model import GRADE_STEP, Floats, Grades
 from matinee.store.ratings import count_codes, row_chunks
@@ -52,8 +51,8 @@ class Group:
         """What each kernel reads."""
         return self.starts, self.others, self.codes
 
-    def packed(self) -> PackedCells:
-        """The ratings in the same order, four bytes each.
+    def packed(self) -> PackedCells | None:
+        """The ratings in the same order, four bytes each; None if one key has too many of one other code to count.
 
         A matrix of 2**24 other codes, which would not fit into a number, never fits into `rank.dense_mb`.
         """
@@ -64,12 +63,7 @@ class Group:
             cells[chunk] = self.others[chunk].astype(np.uint32) << 8 | grades
             largest = max(largest, int(grades.max()))
         repeats, bits = self._repeats(), largest.bit_length()
-        if repeats >= (most := 1 << (16 - bits)):
-            raise DataError(
-                f"A user has {repeats:,} ratings of one movie, and the ranking model takes fewer than {most:,}. Set "
-                "ingest.duplicates=latest, which keeps one of them."
-            )
-        return PackedCells(cells, unit, bits, repeats)
+        return PackedCells(cells, unit, bits, repeats) if repeats < 1 << (16 - bits) else None
 
     def _repeats(self) -> int:
         most, bounds = np.ones(1, np.int64), self.bounds(_PART_WORK)

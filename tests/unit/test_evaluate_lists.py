@@ -10,11 +10,10 @@ import pytest
 from matinee.evaluate import temporal_lists
 from matinee.evaluate.example_lists import Library, make_examples
 from matinee.evaluate.metrics import DatedRatings
-from matinee.evaluate.ranking import make_task, measure_orders
+from matinee.evaluate.ranking import make_task, measure_shared_order
 from matinee.evaluate.recent import count_recent, order_by_recent
 from matinee.evaluate.shown_movies import describe_lists
 from matinee.evaluate.temporal_lists import Sizes, measure_temporal_lists
-from matinee.evaluate.user_scores import no_scores
 from matinee.release.ranking_model import RankingModel
 from matinee.train.ranking.fit import fit_ranking
 
@@ -24,7 +23,7 @@ def test_longer_lists_find_more_than_ten_movies_do() -> None:
     judged = DatedRatings.undated([0, 0, 0], [0, 14, 49], [5, 5, 5])
     task = make_task(DatedRatings.undated([], [], []), judged, relevant_from=4, users=1, movies=200, most=1)
     order = -np.arange(200, dtype=np.float32)
-    (found,) = measure_orders(no_scores(200), task, [order], deeper=(20, 100))
+    found = measure_shared_order(task, order, deeper=(20, 100))
     figures, gains = found.figures(), 1 / np.log2(np.array([2, 16, 51]))
     ideal = (1 / np.log2(np.array([2, 3, 4]))).sum()
     assert (figures.recall_at_10, figures.recall_at_20, figures.recall_at_100) == (1 / 3, 2 / 3, 1)

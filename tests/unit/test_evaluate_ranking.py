@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from matinee.evaluate.metrics import DatedRatings
 from matinee.evaluate.pairwise_accuracy import share_in_order
-from matinee.evaluate.ranking import make_task, measure_orders, top
+from matinee.evaluate.ranking import make_task, measure_orders, measure_shared_order, top
 
 
 def test_ranking_figures_by_hand() -> None:
@@ -66,6 +66,28 @@ def test_equal_scores_keep_the_order_of_codes() -> None:
         lambda users: np.zeros((len(users), 5), np.float32), task, [np.zeros(5, np.float32)]
     )
     assert found.mrr == 1 / 3  # movies 0 and 1 come before 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seen=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 8)), max_size=30),
+    liked=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 8)), min_size=1, max_size=20),
+    scores=st.lists(st.sampled_from([-np.inf, -1, 0, 2, 5]), min_size=9, max_size=9),
+)
+def test_one_order_for_all_users_is_measured_as_equal_scores_are(
+    seen: list[tuple[int, int]], liked: list[tuple[int, int]], scores: list[float]
+) -> None:
+    rows = (
+        DatedRatings.undated(*zip(*pairs, strict=True), [5] * len(pairs)) if pairs else None
+        for pairs in (seen, liked)
+    )
+    known, judged = (each or DatedRatings.undated([], [], []) for each in rows)
+    task = make_task(known, judged, relevant_from=4, users=4, movies=9, most=4)
+    order = np.array(scores, np.float32)
+    (slow,) = measure_orders(lambda users: np.zeros((len(users), 9), np.float32), task, [order], deeper=(3,))
+    quick = measure_shared_order(task, order, deeper=(3,))
+    assert quick.lists.tolist() == slow.lists.tolist()
+    assert quick.figures() == slow.figures()
 
 
 def test_an_excluded_movie_is_never_listed() -> None:

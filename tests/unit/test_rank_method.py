@@ -10,7 +10,7 @@ from matinee.release.ranking_model import GRADE_STEP, RankingModel, grade_codes
 from matinee.release.rating_levels import to_levels
 from matinee.train.blocks import KernelPool
 from matinee.train.ranking.method import DeviceMemoryError, choose_method
-from matinee.train.ranking.normal import ConjugateGradients, MovieSide, make_normal, method_for
+from matinee.train.ranking.normal import ConjugateGradients, MovieSide, UserSide, make_normal, method_for
 from matinee.train.ranking.rows import group_rows
 from matinee.train.ranking.step import _fit_where_it_fits
 
@@ -112,6 +112,28 @@ def test_the_sums_of_all_pairs_of_movies_are_right_for_any_grades(
     )
     expected = (X.T @ (X @ values.reshape(-1, 3))).reshape(found.shape)
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(("cells", "repeats"), [(1 << 25, 1), (1 << 25, 2), (5 * 2 * 600, 1), (0, 1)])
+def test_popular_movies_are_multiplied_as_columns_and_the_others_by_their_ratings(
+    cells: int, repeats: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two blocks of users; a third of the movies are popular. `cells` leave room for all of them, five or none."""
+    monkeypatch.setattr("matinee.train.ranking.normal._DENSE_CELLS", cells)
+    users, movies, draw = 600, 30, np.random.default_rng(0)
+    chosen = draw.random((users, movies)) < np.where(np.arange(movies) % 3, 0.04, 0.5)
+    rated = [np.repeat(column, repeats) for column in np.nonzero(chosen)]
+    codes = draw.integers(0, 151, len(rated[0])).astype(np.uint8)
+    columns = (column.astype(np.int32) for column in rated)
+    rows = group_rows(*columns, codes, users=users, movies=movies, pool=KernelPool(2))
+    features = np.zeros((users, 2, movies))
+    np.add.at(features[:, 0], tuple(rated), 1)
+    np.add.at(features[:, 1], tuple(rated), codes * GRADE_STEP)
+    X = features.reshape(users, -1)
+    ridge, right = draw.uniform(5, 50, (2, movies)), draw.standard_normal((2, movies, 3))
+    found = UserSide(rows, ridge.astype(np.float32), lambda *_: None).solve(right.astype(np.float32))
+    exact = np.linalg.solve(X.T @ X + np.diag(ridge.ravel()), right.reshape(-1, 3))
+    np.testing.assert_allclose(found.reshape(-1, 3), exact, atol=2e-5)
 
 
 def test_more_ratings_of_one_movie_by_one_user_than_a_word_counts_are_fitted_without_words() -> None:

@@ -14,7 +14,7 @@ from matinee.evaluate.tested import Models, Tested
 from matinee.formats.base import Manifest
 from matinee.formats.manifests import EvaluationManifest, SplitManifest
 from matinee.formats.metrics import Metrics
-from matinee.settings import RankSettings, Settings
+from matinee.settings import QUICK, Settings
 from matinee.store import Plan, Reference, Store
 from matinee.store.background import in_background
 from matinee.store.digests import code_digest, digest_of
@@ -38,7 +38,7 @@ def plan_temporal_holdout(store: Store, split: Reference) -> Plan:
         split=split.digest,
         model=fast.model.model_dump(),
         train=fast.train.model_dump(exclude={"device", "threads", "ranks", "time"}),
-        rank=RankSettings().model_dump(),
+        rank=QUICK.model_dump(),
     )
     return Plan("outlooks", digest, make)
 

@@ -13,10 +13,18 @@ from numpy.typing import NDArray
 
 from matinee.evaluate.metrics import DatedRatings, count_clusters
 from matinee.evaluate.pairwise_accuracy import share_in_order
-from matinee.evaluate.ranking import TOP, Scorer, Task, make_task, measure_orders
+from matinee.evaluate.ranking import (
+    TOP,
+    ListMetrics,
+    Scorer,
+    Task,
+    make_task,
+    measure_orders,
+    measure_shared_order,
+)
 from matinee.evaluate.recent import order_by_recent
 from matinee.evaluate.shown_movies import describe_lists
-from matinee.evaluate.user_scores import no_scores, score_after
+from matinee.evaluate.user_scores import score_after
 from matinee.formats.metrics import PairOrders, Ranking, RankingFigures
 from matinee.release import scoring as forward
 from matinee.release.arrays import Doubles, Scores
@@ -149,10 +157,13 @@ class _Lists:
 
     def by_offset(self, offset: Scores) -> RankingFigures:
         """Of lists that are the same for all users."""
-        return self._measure(no_scores(self.task.movies), offset)
+        return self._describe(measure_shared_order(self.task, offset, deeper=_LONGER))
 
     def _measure(self, score: Scorer, offset: Scores) -> RankingFigures:
         (found,) = measure_orders(score, self.task, [offset], deeper=_LONGER)
+        return self._describe(found)
+
+    def _describe(self, found: ListMetrics) -> RankingFigures:
         # What a liked movie adds to a user: its cosines follow co-liking (docs/notes.md), those of `decode` do not.
         vectors = self.model.encode_rated + self.model.encode_liked
         shown = describe_lists(found.lists, train_rows=self.catalog.train_rows, vectors=vectors)

@@ -4,7 +4,7 @@ Popularity is the baseline, and hard to beat here. `matinee.evaluate.pairwise_ac
 user's own test rows.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from matinee.evaluate.metrics import DatedRatings
-from matinee.evaluate.ranking_kernel import count_ahead, count_places, fill_places
+from matinee.evaluate.ranking_kernel import count_ahead, count_places, fill_places, follow_order
 from matinee.formats.metrics import RankingFigures
 from matinee.recommend.kernel import keep_best
 from matinee.release.arrays import Codes, Scores
@@ -165,19 +165,45 @@ def measure_orders(
         block = _Block.of(task, *chunk)
         scores = block.hide_seen(score(task.users[slice(*chunk)]))
         for offset, result in zip(offsets, results, strict=True):
-            result.add(block, scores, offset, mrr=mrr)
+            shown = top(scores, offset, size=result.length)
+            ahead = np.empty(len(scores), np.int64)
+            if mrr:
+                count_ahead(scores, offset, block.starts, block.liked, ahead)
+            result.add(block, shown, ahead if mrr else None)
 
-    progress.begin("ranking lists", total=len(task.users), unit="users")
-    # The products of a block are small: one thread per block is faster than all threads on one block.
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(available_cores()) as pool:
-        for _ in pool.map(work, _user_chunks(task)):
-            progress.advance(max(_CELLS // max(task.movies, 1), 1))
+    _by_chunks(work, task)
     return [result.ranking() for result in results]
 
 
-def _user_chunks(task: Task) -> Iterator[tuple[int, int]]:
+def measure_shared_order(
+    task: Task, scores: Scores, *, mrr: bool = True, deeper: Sequence[int] = ()
+) -> ListMetrics:
+    """The figures of `measure_orders` for one score per movie, [movies], that is the same for all users."""
+    order = np.argsort(-scores, kind="stable")
+    order = order[scores[order] > -np.inf]
+    place = np.full(task.movies, -1, np.int64)
+    place[order] = np.arange(len(order))
+    result = _UserSums(task, deeper)
+    seen, liked = task.seen, task.relevant
+
+    def work(chunk: tuple[int, int]) -> None:
+        users = np.arange(*chunk)
+        shown, ahead = np.full((len(users), result.length), -1, np.int32), np.empty(len(users), np.int64)
+        follow_order(users, order, place, seen.starts, seen.values, liked.starts, liked.values, shown, ahead)
+        result.add(_Block.of(task, *chunk), shown, ahead if mrr else None)
+
+    _by_chunks(work, task)
+    return result.ranking()
+
+
+def _by_chunks(work: Callable[[tuple[int, int]], None], task: Task) -> None:
     step = max(_CELLS // max(task.movies, 1), 1)
-    return ((start, min(start + step, len(task.users))) for start in range(0, len(task.users), step))
+    chunks = [(start, min(start + step, len(task.users))) for start in range(0, len(task.users), step)]
+    progress.begin("ranking lists", total=len(task.users), unit="users")
+    # The products of a block are small: one thread per block is faster than all threads on one block.
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(available_cores()) as pool:
+        for _ in pool.map(work, chunks):
+            progress.advance(step)
 
 
 @dataclass(frozen=True)
@@ -214,9 +240,13 @@ class _UserSums:
         self._lists = np.full((len(task.users), TOP), -1, np.int32)
         self._movies = task.movies
 
-    def add(self, block: _Block, scores: Scores, offset: Scores, *, mrr: bool) -> None:
-        """Add the users of a block; scores of seen movies are -inf."""
-        shown = top(scores, offset, size=max(self._lengths))
+    @property
+    def length(self) -> int:
+        """The number of movies that a list needs."""
+        return max(self._lengths)
+
+    def add(self, block: _Block, shown: Codes, ahead: NDArray[np.int64] | None) -> None:
+        """Add the lists of the users of a block [users, length], and the movies before the first liked one."""
         hits = np.take_along_axis(block.wanted, np.maximum(shown, 0), axis=1) & (shown >= 0)
         relevant = np.count_nonzero(block.wanted, axis=1)
         for place, length in enumerate(self._lengths):
@@ -225,9 +255,7 @@ class _UserSums:
             self._ndcg[place, block.users] = first @ discount / best[np.minimum(relevant, length)]
             self._recall[place, block.users] = np.count_nonzero(first, axis=1) / relevant
         self._lists[block.users] = shown[:, :TOP]
-        if mrr:
-            ahead = np.empty(len(scores), np.int64)
-            count_ahead(scores, offset, block.starts, block.liked, ahead)
+        if ahead is not None:
             self._reciprocal[block.users] = np.where(ahead < 0, 0, 1 / np.maximum(ahead + 1, 1))
 
     def ranking(self) -> ListMetrics:

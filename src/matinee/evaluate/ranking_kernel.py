@@ -50,3 +50,36 @@ def count_ahead(scores, offset, starts, liked, ahead):
         for movie in range(at + 1, movies):
             count += row[movie] + offset[movie] > best
         ahead[i] = count
+
+
+@njit(nogil=True, cache=True)
+def follow_order(users, order, place, seen_starts, seen, liked_starts, liked, shown, ahead):
+    """Lists of some users by one order of the movies, without those that each has seen.
+
+    `place` [movies] is where a movie stands in `order`, -1 for one that no list shows. User i has seen
+    seen[seen_starts[i]:seen_starts[i+1]], and liked as `liked` says. `shown` [users, length] gets the first movies of
+    each list, and `ahead` [users] the movies before the first liked one, -1 without any.
+    """
+    hidden = np.zeros(place.size, np.bool_)
+    for line in range(users.size):
+        i = users[line]
+        for row in range(seen_starts[i], seen_starts[i + 1]):
+            hidden[seen[row]] = True
+        filled = 0
+        for movie in order:
+            if filled == shown.shape[1]:
+                break
+            if not hidden[movie]:
+                shown[line, filled] = movie
+                filled += 1
+        first = order.size
+        for row in range(liked_starts[i], liked_starts[i + 1]):
+            movie = liked[row]
+            if place[movie] >= 0 and not hidden[movie]:
+                first = min(first, place[movie])
+        ahead[line] = first if first < order.size else -1
+        for row in range(seen_starts[i], seen_starts[i + 1]):
+            movie = seen[row]
+            if hidden[movie] and first < order.size and 0 <= place[movie] < first:
+                ahead[line] -= 1
+            hidden[movie] = False

@@ -6,14 +6,13 @@ import numpy as np
 import numpy.typing as npt
 
 from matinee.evaluate.metrics import DatedRatings
-from matinee.evaluate.ranking import Scorer, make_task, mean_and_error, measure_orders
+from matinee.evaluate.ranking import make_task, mean_and_error, measure_orders, measure_shared_order
 from matinee.evaluate.recent import order_by_recent
-from matinee.evaluate.user_scores import no_scores, score_after
+from matinee.evaluate.user_scores import score_after
 from matinee.formats.metrics import TemporalLists
-from matinee.release.arrays import Scores
 from matinee.release.liking import liked_from
 from matinee.release.ranking_model import RankingModel
-from matinee.settings import RankSettings
+from matinee.settings import QUICK
 from matinee.store.ratings import count_codes
 from matinee.store.system import available_cores
 from matinee.train.ranking.fit import fit_ranking
@@ -21,7 +20,7 @@ from matinee.train.ranking.fit import fit_ranking
 _MOST_USERS = 20_000
 # Users whose ratings are fitted, if there are more movies than half as many: the time of the fit grows with the cube
 # of the smaller side, and minutes for one figure are too many.
-_MOST_FITTED = 16_384
+_MOST_FITTED = 8192
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ def measure_temporal_lists(
     scale: tuple[float, float],
     most_fitted: int = _MOST_FITTED,
 ) -> TemporalLists | None:
-    """Fit a ranking model with the default settings on the past, and rank for those who liked something later.
+    """Fit a quick ranking model on the past, and rank for those who liked something later.
 
     Args:
         past: The rows to fit on.
@@ -62,22 +61,22 @@ def measure_temporal_lists(
     fitted, users, fitted_sizes = _draw_users(past, sizes, most_fitted)
     model = _fit(fitted, fitted_sizes, scale)
 
-    def measure(score: Scorer, offset: Scores) -> npt.NDArray[np.float64]:
-        return measure_orders(score, task, [offset], mrr=False)[0].ndcgs
-
     rows = count_codes(past.movies, sizes.movies)
     met = np.where(rows > 0, np.float32(0), np.float32(-np.inf))
-    ndcg, error = mean_and_error(measure(score_after(past, task, model, users=sizes.users, scale=scale), met))
-    popular = measure(no_scores(sizes.movies), rows.astype(np.float32))
-    popular_of_late = measure(no_scores(sizes.movies), order_by_recent(recent, rows))
+    score = score_after(past, task, model, users=sizes.users, scale=scale)
+    ndcg, error = mean_and_error(measure_orders(score, task, [met], mrr=False)[0].ndcgs)
+    popular, popular_of_late = (
+        measure_shared_order(task, order, mrr=False)
+        for order in (rows.astype(np.float32), order_by_recent(recent, rows))
+    )
     return TemporalLists(
         users=len(task.users),
         users_fitted=users,
         users_without_rows=int(np.count_nonzero(np.diff(task.seen.starts) == 0)),
         ndcg_at_10=ndcg,
         ndcg_at_10_standard_error=error,
-        popularity_ndcg_at_10=float(popular.mean()),
-        recent_popularity_ndcg_at_10=float(popular_of_late.mean()),
+        popularity_ndcg_at_10=popular.ndcg,
+        recent_popularity_ndcg_at_10=popular_of_late.ndcg,
     )
 
 
@@ -89,7 +88,7 @@ def _fit(rows: DatedRatings, sizes: Sizes, scale: tuple[float, float]) -> Rankin
         users=sizes.users,
         movies=sizes.movies,
         scale=scale,
-        settings=RankSettings(),
+        settings=QUICK,
         threads=available_cores(),
     )
 

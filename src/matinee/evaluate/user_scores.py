@@ -41,8 +41,3 @@ def _vectors(
     counts = np.bincount(place[rows.users[chosen]], minlength=len(task.users))
     starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     return user_vectors(model, starts, rows.movies[chosen], to_levels(rows.ratings[chosen], scale))
-
-
-def no_scores(movies: int) -> Scorer:
-    """The scores of an order that is the same for everyone: zeros."""
-    return lambda users: np.zeros((len(users), movies), np.float32)

@@ -5,8 +5,8 @@ from pydantic import Field
 
 from matinee.errors import DataError
 from matinee.evaluate.metrics import DatedRatings
-from matinee.evaluate.ranking import make_task, measure_orders
-from matinee.evaluate.user_scores import no_scores, score_after
+from matinee.evaluate.ranking import make_task, measure_orders, measure_shared_order
+from matinee.evaluate.user_scores import score_after
 from matinee.formats.base import Format
 from matinee.monitor.file_rows import FileRows
 from matinee.release import Release
@@ -60,9 +60,7 @@ def measure_plays(release: Release, users: Codes, movies: Codes) -> PlayFigures:
     listed = np.where(catalog.trained, np.float32(0), np.float32(-np.inf))
     score = score_after(seen, task, model, users=sizes["users"], scale=release.scale)
     ours = measure_orders(score, task, [listed], mrr=False)[0]
-    popular = measure_orders(
-        no_scores(sizes["movies"]), task, [catalog.train_rows.astype(np.float32)], mrr=False
-    )[0]
+    popular = measure_shared_order(task, catalog.train_rows.astype(np.float32), mrr=False)
     figures = ours.figures()
     return PlayFigures(
         users=len(task.users),

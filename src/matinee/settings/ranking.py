@@ -1,5 +1,7 @@
 """Settings of the ranking model."""
 
+from typing import Final
+
 from pydantic import Field
 
 from matinee.settings.ingest import Section
@@ -47,3 +49,7 @@ class RankSettings(Section):
         description="Maximum memory for a dense system of equations, in MB. Larger systems are solved by conjugate "
         "gradients.",
     )
+
+
+# A fit that shows which lists are better in a third of the time; its lists are about as good (docs/notes.md).
+QUICK: Final = RankSettings(rank=64, iterations=5)

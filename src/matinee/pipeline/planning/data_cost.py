@@ -6,7 +6,7 @@ from typing import Final
 from matinee.pipeline.planning.fit_cost import fit_key, fit_units
 from matinee.pipeline.planning.rank_cost import RankFit
 from matinee.pipeline.planning.workload import Part, StepCost, Workload
-from matinee.settings import RankSettings, Settings
+from matinee.settings import QUICK, Settings
 
 _MOST_KEYS: Final = 1 << 27  # of pairs that are sorted at the same time, 8 bytes each
 _PARSED: Final = 3e8  # blocks of text that are parsed and written meanwhile
@@ -15,10 +15,10 @@ _SOURCE_ROW: Final = 25  # bytes of a row of CSV
 _ID_BYTES: Final = 60  # of a user or a movie in tables of ids, counts and codes
 # Two blocks are parsed at the same time; a third of the work is left to one thread: writing, and sorting the pairs.
 _PARSERS: Final = 1.3
-ORDERS: Final = 4  # of lists: by preference, by expected rating, by popularity and by popularity of late
+ORDERS: Final = 2  # of lists with scores of their own: by preference and by expected rating
 _TEST_ROW: Final = 150  # bytes: rows and ids, errors of three models, slices, and sums by user and by movie
 _HOLDOUT_ROWS: Final = 5_000_000
-_HOLDOUT_USERS, _HOLDOUT_FITTED = 20_000, 16_384
+_HOLDOUT_USERS, _HOLDOUT_FITTED = 20_000, 8192
 _HOLDOUT_SHARE: Final = 0.9  # rows before the cut
 _TOGETHER: Final = 20_000_000  # rows up to which the temporal holdout runs at the same time as the rest
 _LIKED: Final = 0.9  # share of users who liked a test row, where they have some
@@ -93,8 +93,8 @@ def holdout_step(workload: Workload) -> StepCost:
 def _holdout_fit(users: float, movies: float, rows: float) -> RankFit:
     """All users, or some if both sides are large."""
     if min(users, 2 * movies) <= _HOLDOUT_FITTED:
-        return RankFit(users, movies, rows, RankSettings())
-    return RankFit(_HOLDOUT_FITTED, movies, rows * _HOLDOUT_FITTED / users, RankSettings())
+        return RankFit(users, movies, rows, QUICK)
+    return RankFit(_HOLDOUT_FITTED, movies, rows * _HOLDOUT_FITTED / users, QUICK)
 
 
 def _lists(users: float, movies: float, orders: int) -> Iterator[Part]:

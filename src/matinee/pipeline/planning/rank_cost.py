@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from matinee.pipeline.planning.workload import Part, StepCost, Workload, skew
-from matinee.settings import RankSettings
+from matinee.settings import QUICK, RankSettings
 from matinee.train.ranking.method import Method, choose_method
 from matinee.train.ranking.rare_movies import FEWEST
 from matinee.train.ranking.tiles import TILE, triangle_bytes
@@ -22,14 +22,13 @@ _SPARE: Final = 8
 _BLOCK_SHARE: Final = 3
 _ROUND: Final = 8
 _PROBES, _PROBE_CELLS = 256, 1 << 24
-_TRIAL_USERS, _TRIAL_RANK, _TRIAL_ITERATIONS = 2048, 64, 5
+_TRIAL_USERS = 2048
 # Fits that choose the penalty: two at the same time, and often a third. Then the lists of their users are compared.
 _TRIALS, _TRIAL_LANES = 3, 1.5
 _VECTOR: Final = 4  # times as much work for the vector of a user as for a list
-_SOLVED_AT_ONCE: Final = 36  # right-hand sides of one thread
 # Steps of conjugate gradients on the sample, to three digits and to two.
 _STEPS, _ROUGH_STEPS = 20, 9
-_DIAGONAL: Final = 11  # multiples of TILE^3: a factor and an inverse in float64 take that many products' time
+_DIAGONAL: Final = 5  # multiples of TILE^3: a factor and an inverse in float64 take that many products' time
 # Per row: codes and rating, the places of rated movies, levels, and both groupings (`group_rows`).
 _ROW_BYTES: Final = 12 + 4 + 1 + 10
 _CELL_BYTES: Final = 4  # per row, while the matrix of the movies is made (`Group.packed`)
@@ -112,9 +111,8 @@ class RankFit:
         yield from factor_parts(size)
         # Products with the factor; a solution has two halves, and X'X comes from the factor of the movies' matrix.
         flops = 2 * size**2
-        lanes = max(1.0, self.block / _SOLVED_AT_ONCE)
-        yield Part("solve_flop", flops * self.width * (3 if by_movies else 2), lanes=lanes)
-        yield Part("solve_flop", flops * self.probes, lanes=max(1.0, self.probes / _SOLVED_AT_ONCE))
+        columns = self.width * (3 if by_movies else 2) + self.probes
+        yield Part("solve_flop", flops * columns, lanes=max(1.0, size / TILE))
         if not by_movies:
             yield Part("product_cell", 2 * self.rows * (3 * self.width + self.probes), lanes=64)
 
@@ -149,7 +147,7 @@ def trial_parts(workload: Workload, rows: float) -> Iterator[Part]:
     """Fits of some users, each on a share of the cores, and lists of their held-out ratings."""
     users = min(workload.users, _TRIAL_USERS)
     drawn = rows * users / max(workload.users, 1)
-    trial = workload.settings.rank.model_copy(update={"rank": _TRIAL_RANK, "iterations": _TRIAL_ITERATIONS})
+    trial = workload.settings.rank.model_copy(update={"rank": QUICK.rank, "iterations": QUICK.iterations})
     fit = RankFit(users, min(workload.movies, drawn), drawn, trial)
     lists = [Part("list_cell", users * fit.movies), Part("list_user", _VECTOR * users)]
     yield from (Part(part.rate, _TRIALS * part.units, _TRIAL_LANES) for part in [*fit.parts(), *lists])

@@ -175,14 +175,20 @@ def user_products(
     movie_codes,
     step,
     inverses,
+    known,
     panel,
 ):
-    """Rows of X D^-1 X' for `parts`, users of the block that begins at `first`, and other users before `last`."""
+    """Add rows of X D^-1 X' for `parts`, users of the block that begins at `first`, and other users before `last`.
+
+    The sums over movies that are `known` [movies] are in the panel already.
+    """
     sums = np.empty(last, np.float32)
     for user in parts:
-        sums[:] = 0
+        sums[:] = panel[user - first, :last]
         for row in range(user_starts[user], user_starts[user + 1]):
             movie, grade = movies[row], np.float32(user_codes[row] * step)
+            if known[movie]:
+                continue
             alone, times = inverses[0, movie], grade * inverses[1, movie]
             for other_row in range(movie_starts[movie], movie_starts[movie + 1]):
                 other = users[other_row]

@@ -9,11 +9,14 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from matinee.release.arrays import Doubles
 from matinee.release.ranking_model import Floats
 from matinee.train.blocks import KernelPool
 
 TILE = 512  # rows of a panel
-_COLUMNS = 36  # right-hand sides that one thread solves at a time: as many threads as possible, none idle
+_STRIPE = 128  # rows of a panel that one thread reduces at a time
+_STRIPES = TILE // _STRIPE
+_SMALL = 32  # rows of a triangle that is inverted row by row
 _DEPTH = 8192  # of one product: a tenth of a second
 Report = Callable[[str, int, int], None]  # what is done, how much of it, of how much
 
@@ -37,80 +40,64 @@ class Factor:
 
     def solve(self, right: Floats) -> Floats:
         """A^-1 R, in the memory of R, [panels * TILE, columns]."""
-        for number, panel in enumerate(self._panels):
-            start = number * TILE
+        size = len(self._panels)
+        for number in range(size):
+            found = right[_tile(number)] = self._inverses[number] @ right[_tile(number)]
 
-            def forward(
-                columns: slice, number: int = number, panel: Floats = panel, start: int = start
-            ) -> None:
-                part = right[start : start + TILE, columns]
-                if start:
-                    part -= panel[:, :start] @ right[:start, columns]
-                part[...] = self._inverses[number] @ part
+            def forward(row: int, number: int = number, found: Floats = found) -> None:
+                right[_tile(row)] -= self._panels[row][:, _tile(number)] @ found
 
-            self._by_columns(right, forward)
-            self._report("solve", number + 1, 2 * len(self._panels))
-        for number in reversed(range(len(self._panels))):
-            start, panel = number * TILE, self._panels[number]
+            self._share(np.arange(number + 1, size), forward)
+            self._report("solve", number + 1, 2 * size)
+        for number in reversed(range(size)):
+            panel = self._panels[number]
+            found = right[_tile(number)] = self._inverses[number].T @ right[_tile(number)]
 
-            def backward(
-                columns: slice, number: int = number, panel: Floats = panel, start: int = start
-            ) -> None:
-                part = right[start : start + TILE, columns]
-                part[...] = self._inverses[number].T @ part
-                if start:
-                    right[:start, columns] -= panel[:, :start].T @ part
+            def backward(column: int, panel: Floats = panel, found: Floats = found) -> None:
+                right[_tile(column)] -= panel[:, _tile(column)].T @ found
 
-            self._by_columns(right, backward)
-            self._report("solve", 2 * len(self._panels) - number, 2 * len(self._panels))
+            self._share(np.arange(number), backward)
+            self._report("solve", 2 * size - number, 2 * size)
         return right
 
     def multiply(self, values: Floats) -> Floats:
         """A V = L (L' V)."""
-        middle, out = np.zeros_like(values), np.empty_like(values)
-        for number, panel in enumerate(self._panels):
-            start, width = number * TILE, panel.shape[1]
+        middle, out, size = np.zeros_like(values), np.empty_like(values), len(self._panels)
 
-            def down(columns: slice, panel: Floats = panel, start: int = start, width: int = width) -> None:
-                middle[:width, columns] += panel.T @ values[start : start + TILE, columns]
+        def down(column: int) -> None:
+            for row in range(column, size):
+                middle[_tile(column)] += self._panels[row][:, _tile(column)].T @ values[_tile(row)]
 
-            self._by_columns(values, down)
-            self._report("multiply", number + 1, 2 * len(self._panels))
-        for number, panel in enumerate(self._panels):
-            start, width = number * TILE, panel.shape[1]
+        def up(row: int) -> None:
+            panel = self._panels[row]
+            out[_tile(row)] = panel @ middle[: panel.shape[1]]
 
-            def up(columns: slice, panel: Floats = panel, start: int = start, width: int = width) -> None:
-                out[start : start + TILE, columns] = panel @ middle[:width, columns]
-
-            self._by_columns(values, up)
-            self._report("multiply", len(self._panels) + number + 1, 2 * len(self._panels))
+        for step, work in enumerate((down, up), 1):
+            self._share(np.arange(size), work)
+            self._report("multiply", step, 2)
         return out
 
     def _eliminate(self, number: int) -> None:
         start, pivot = number * TILE, self._panels[number]
 
-        def reduce(row: int) -> None:
-            panel = self._panels[row]
-            tile = panel[:, start : start + TILE]
+        def reduce(stripe: int) -> Floats:
+            panel, first = self._panels[stripe // _STRIPES], stripe % _STRIPES * _STRIPE
+            rows = panel[first : first + _STRIPE]
+            tile = rows[:, start : start + TILE]
             for first in range(0, start, _DEPTH):
                 depth = slice(first, min(first + _DEPTH, start))
-                tile -= panel[:, depth] @ pivot[:, depth].T
+                tile -= rows[:, depth] @ pivot[:, depth].T
+            return tile
 
-        def finish(row: int) -> None:
-            reduce(row)
-            tile = self._panels[row][:, start : start + TILE]
+        def finish(stripe: int) -> None:
+            tile = reduce(stripe)
             tile[...] = tile @ self._inverses[number].T
 
-        reduce(number)
+        self._share(np.arange(number * _STRIPES, (number + 1) * _STRIPES), reduce)
         lower = np.linalg.cholesky(pivot[:, start:].astype(np.float64))
         pivot[:, start:] = lower
-        self._inverses.append(np.linalg.inv(lower).astype(np.float32))
-        later = np.arange(number + 1, len(self._panels))
-        self._share(later, finish)
-
-    def _by_columns(self, table: Floats, work: Callable[[slice], object]) -> None:
-        starts = np.arange(0, table.shape[1], _COLUMNS)
-        self._share(starts, lambda first: work(slice(first, first + _COLUMNS)))
+        self._inverses.append(_invert_lower(lower).astype(np.float32))
+        self._share(np.arange((number + 1) * _STRIPES, len(self._panels) * _STRIPES), finish)
 
     def _share(self, parts: npt.NDArray[np.int64], work: Callable[[int], object]) -> None:
         def run(numbers: npt.NDArray[np.int64]) -> None:
@@ -118,3 +105,23 @@ class Factor:
                 work(int(number))
 
         self._pool.share(run, parts)
+
+
+def _tile(number: int) -> slice:
+    return slice(number * TILE, (number + 1) * TILE)
+
+
+def _invert_lower(lower: Doubles) -> Doubles:
+    """The inverse of a lower triangle, by halves: LAPACK's general solver takes ten times as long."""
+    size = len(lower)
+    inverse = np.zeros_like(lower)
+    if size <= _SMALL:
+        for row in range(size):
+            inverse[row, :row] = lower[row, :row] @ inverse[:row, :row] / -lower[row, row]
+            inverse[row, row] = 1 / lower[row, row]
+        return inverse
+    half = size // 2
+    first, second = _invert_lower(lower[:half, :half]), _invert_lower(lower[half:, half:])
+    inverse[:half, :half], inverse[half:, half:] = first, second
+    inverse[half:, :half] = -second @ (lower[half:, :half] @ first)
+    return inverse

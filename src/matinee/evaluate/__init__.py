@@ -21,7 +21,7 @@ from matinee.store.digests import code_digest, digest_of
 
 __all__ = ["Models", "Tested", "plan", "plan_temporal_holdout"]
 
-_MOST_AT_ONCE = 20_000_000  # rows of a split whose evaluation and temporal holdout fit into memory together
+_MOST_AT_ONCE = 200_000_000  # rows of a split whose evaluation and temporal holdout fit into memory together
 
 
 def plan_temporal_holdout(store: Store, split: Reference) -> Plan:

@@ -14,12 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from matinee.release.arrays import Counts
-from matinee.store.ratings import EncodedRatings, row_chunks, zeros
+from matinee.store.ratings import EncodedRatings, zeros
 from matinee.train.kernels import count_blocks, place_rows, shuffle_blocks
 
 # Numbers of rows below which there are so many groups of users, and of movies. More groups for more rows, because a
 # block's vectors must fit the cache.
 _GROUPS, _MOST_GROUPS = ((4_000_000, 8), (40_000_000, 32)), 64
+_PART_ROWS = 1 << 22
 _RUN = 2  # numbers per kernel call: a call takes milliseconds, so a signal does not wait long
 
 
@@ -108,15 +109,15 @@ def block_rows(rows: EncodedRatings, cut: Cut, *, seed: int, pool: KernelPool) -
     A block has the same rows in the same order if `rows` lacks rows of other blocks.
     """
     groups, in_groups = cut.groups, (cut.user_group, cut.movie_group, cut.groups)
-    sizes = np.zeros(groups * groups, np.int64)
-    for chunk in row_chunks(len(rows)):
-        count_blocks(rows.users[chunk], rows.movies[chunk], *in_groups, sizes)
-    starts = np.concatenate([[0], np.cumsum(sizes)])
+    # As many parts as the number of rows asks for, on any machine: a signal waits for two of them.
+    bounds = np.linspace(0, len(rows), max(len(rows) // _PART_ROWS, 1) + 1).astype(np.int64)
+    parts = np.arange(len(bounds) - 1)
+    counts = np.zeros((len(parts), groups * groups), np.int64)
+    pool.share(count_blocks, parts, bounds, rows.users, rows.movies, *in_groups, counts)
+    starts = np.concatenate([[0], np.cumsum(counts.sum(axis=0))])
+    free = starts[:-1] + np.cumsum(counts, axis=0) - counts  # behind the rows of the parts before
     into = EncodedRatings(*(zeros(len(rows), dtype=column.dtype) for column in _columns(rows)))
-    free = starts[:-1].copy()
-    for chunk in row_chunks(len(rows)):
-        some = EncodedRatings(rows.users[chunk], rows.movies[chunk], rows.ratings[chunk])
-        place_rows(some.users, some.movies, some.ratings, *in_groups, free, *_columns(into))
+    pool.share(place_rows, parts, bounds, *_columns(rows), *in_groups, free, *_columns(into))
     pool.share(shuffle_blocks, np.arange(groups * groups), starts, seed, *_columns(into))
     return BlockedRows(rows=into, starts=starts, groups=groups)
 

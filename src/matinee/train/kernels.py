@@ -15,24 +15,37 @@ _mix = numba.njit(nogil=True, cache=True)(splitmix64.mix)
 
 
 @numba.njit(nogil=True, cache=True)
-def count_blocks(users, movies, user_group, movie_group, groups, counts):
-    """Add the rows of each block to `counts`."""
-    for row in range(len(users)):
-        counts[user_group[users[row]] * groups + movie_group[movies[row]]] += 1
+def count_blocks(parts, bounds, users, movies, user_group, movie_group, groups, counts):
+    """counts[part, block]: the rows of a block from bounds[part] to bounds[part + 1]."""
+    for part in parts:
+        for row in range(bounds[part], bounds[part + 1]):
+            counts[part, user_group[users[row]] * groups + movie_group[movies[row]]] += 1
 
 
 @numba.njit(nogil=True, cache=True)
 def place_rows(
-    users, movies, ratings, user_group, movie_group, groups, free, to_users, to_movies, to_ratings
+    parts,
+    bounds,
+    users,
+    movies,
+    ratings,
+    user_group,
+    movie_group,
+    groups,
+    free,
+    to_users,
+    to_movies,
+    to_ratings,
 ):
-    """Copy rows to the next free places of their blocks, and move these on."""
-    for row in range(len(users)):
-        block = user_group[users[row]] * groups + movie_group[movies[row]]
-        place = free[block]
-        free[block] = place + 1
-        to_users[place] = users[row]
-        to_movies[place] = movies[row]
-        to_ratings[place] = ratings[row]
+    """Copy the rows of some parts to the next free places of their blocks, free [parts, blocks], and move these on."""
+    for part in parts:
+        for row in range(bounds[part], bounds[part + 1]):
+            block = user_group[users[row]] * groups + movie_group[movies[row]]
+            place = free[part, block]
+            free[part, block] = place + 1
+            to_users[place] = users[row]
+            to_movies[place] = movies[row]
+            to_ratings[place] = ratings[row]
 
 
 @numba.njit(nogil=True, cache=True)

@@ -101,7 +101,7 @@ def fit_ranking(
         """The ratings of some movies."""
         if len(codes) == movies:
             return group_rows(user_codes, movie_codes, grades, users=users, movies=movies, pool=pool)
-        some = select_rows(user_codes, movie_codes, grades, codes=codes, movies=movies)
+        some = select_rows(user_codes, movie_codes, grades, codes=codes, movies=movies, pool=pool)
         return group_rows(*some, users=users, movies=len(codes), pool=pool)
 
     with threadpool_limits(1, "blas"):  # at two threads its sums have other bits

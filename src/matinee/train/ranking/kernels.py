@@ -31,6 +31,26 @@ def place(parts, bounds, keys, others, codes, free, out_others, out_codes):
 
 
 @numba.njit(nogil=True, cache=True)
+def count_selected(parts, bounds, keys, places, counts):
+    """counts[part]: the rows from bounds[part] to bounds[part + 1] whose key has a place, 0 or above."""
+    for part in parts:
+        for row in range(bounds[part], bounds[part + 1]):
+            counts[part] += places[keys[row]] >= 0
+
+
+@numba.njit(nogil=True, cache=True)
+def select(parts, bounds, keys, others, codes, places, starts, out_keys, out_others, out_codes):
+    """Copy the rows that `count_selected` counts, in their order; those of a part begin at starts[part]."""
+    for part in parts:
+        at = starts[part]
+        for row in range(bounds[part], bounds[part + 1]):
+            key = places[keys[row]]
+            if key >= 0:
+                out_keys[at], out_others[at], out_codes[at] = key, others[row], codes[row]
+                at += 1
+
+
+@numba.njit(nogil=True, cache=True)
 def transpose(parts, bounds, starts, others, codes, free, out_keys, out_codes):
     """Group by `others` what is grouped by key, for the keys from bounds[part] to bounds[part + 1].
 

@@ -14,7 +14,7 @@ from matinee.release.ranking_model import Floats, RankingModel
 from matinee.train.ranking.rows import GradedRows
 
 FEWEST: Final = 8192  # movies that are always part of the fit
-_SHARE: Final = 0.98  # of the ratings that the fit has at least
+_SHARE: Final = 0.95  # of the ratings that the fit has at least
 _RIDGE: Final = 0.1  # of the mean square of the users' vectors: a movie with three ratings leads no list
 
 

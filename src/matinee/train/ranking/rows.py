@@ -15,7 +15,9 @@ from matinee.train.blocks import KernelPool
 from matinee.train.ranking.kernels import (
     count_keys,
     count_repeats,
+    count_selected,
     place,
+    select,
     sum_by_movie,
     sum_by_user,
     transpose,
@@ -144,21 +146,20 @@ def select_rows(
     *,
     codes: npt.NDArray[np.intp],
     movies: int,
+    pool: KernelPool,
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], Grades]:
     """The ratings of some of the movies, whose codes become 0, 1, ...; in the same order."""
-    place = np.full(movies, -1, np.int32)
-    place[codes] = np.arange(len(codes), dtype=np.int32)
-    chosen = place >= 0
-    size = sum(int(chosen[movie_codes[chunk]].sum()) for chunk in row_chunks(len(grades)))
-    found = np.empty(size, np.int32), np.empty(size, np.int32), np.empty(size, np.uint8)
-    done = 0
-    for chunk in row_chunks(len(grades)):
-        mask = chosen[movie_codes[chunk]]
-        here = slice(done, done := done + int(mask.sum()))
-        found[0][here] = user_codes[chunk][mask]
-        found[1][here] = place[movie_codes[chunk][mask]]
-        found[2][here] = grades[chunk][mask]
-    return found
+    places = np.full(movies, -1, np.int32)
+    places[codes] = np.arange(len(codes), dtype=np.int32)
+    bounds = np.linspace(0, len(grades), len(grades) // _PART_ROWS + 2).astype(np.int64)
+    parts = np.arange(len(bounds) - 1)
+    counts = np.zeros(len(parts), np.int64)
+    pool.share(count_selected, parts, bounds, movie_codes, places, counts)
+    starts, size = np.cumsum(counts) - counts, int(counts.sum())
+    selected = np.empty(size, np.int32), np.empty(size, np.int32), np.empty(size, np.uint8)
+    pool.share(select, parts, bounds, movie_codes, user_codes, grades, places, starts, *selected)
+    found_movies, found_users, found_grades = selected
+    return found_users, found_movies, found_grades
 
 
 def group_rows(

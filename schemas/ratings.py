@@ -14,6 +14,8 @@ STEP_TOLERANCE = 1e-4  # of a step; ratings have 32 bits
 class Ratings(pa.DataFrameModel):
     """Accepted ratings; `ratings_schema` adds the bounds of the rating scale."""
 
+    # No upper bound: the parser refuses more than 64 bits, and text ids are numbers of up to 63 bits in these columns.
+    # The texts of `*_id_out_of_bounds` in rejects.py name these bounds.
     user_id: pl.Int64 = pa.Field(ge=0)
     movie_id: pl.Int64 = pa.Field(ge=0)
     rating: pl.Float32

@@ -41,7 +41,7 @@ def _add_copies(verb: Verb) -> None:
         type=store_path,
         required=True,
         metavar="DIR",
-        help="folder for the copy, or its address in an object store: new, empty or an earlier backup",
+        help="destination: a folder, or an address in an object store. It must be new, empty or an earlier backup",
     )
     migrate = verb(
         "migrate",

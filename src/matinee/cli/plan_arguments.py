@@ -6,7 +6,11 @@ from matinee.cli.values import count, fraction
 
 def add_plan(verb: Verb) -> None:
     """Add the verb to a command line."""
-    plan = verb("plan", "plan_verb.plan", "Estimate memory, network and time of a run before there is data.")
+    plan = verb(
+        "plan",
+        "plan_verb.plan",
+        "Estimate the memory, disk, network and time of a run before you have the data.",
+    )
     for name, letter, what in (
         ("ratings", "N", "ratings"),
         ("users", "U", "users"),

@@ -63,9 +63,9 @@ def _add_changes(verb: Verb) -> None:
         type=whole,
         default=7,
         metavar="N",
-        help="number of newest releases to keep, in addition to the champion, its predecessor and the anchor "
-        "(the last release that was clearly better, or that a person chose); candidates held in the last N gate "
-        "decisions are kept too (default 7)",
+        help="number of newest releases to keep (default 7). The champion, the previous champion, the anchor and the "
+        "candidates held in the last N gate decisions are always kept. The anchor is the last release that was "
+        "significantly better than the anchor before it, or that a person chose",
     )
     forget = verb(
         "forget",

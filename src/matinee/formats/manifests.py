@@ -9,6 +9,7 @@ from matinee.formats.base import Format, Manifest, Scale
 # As settings.json has them; `matinee.settings.Settings` reads them, those of an earlier version as well.
 WrittenSettings = dict[str, JsonValue]
 SourceRole = Literal["train", "test", "titles"]
+ModelName = Literal["dot", "linear", "mlp", "neumf"]
 Feedback = Literal["explicit", "implicit"]  # ratings, or plays
 IdKinds = dict[Literal["user_id", "movie_id"], Literal["integer", "text"]]
 
@@ -163,7 +164,7 @@ class CandidateManifest(Manifest):
     KIND: ClassVar[str] = "candidates"
 
     rows: int = Field(description="Rows that the weights were fitted on.")
-    model: Literal["dot", "linear", "mlp", "neumf"] = Field(description="`model.name`.")
+    model: ModelName = Field(description="`model.name`.")
     split: str = Field(description="Digest of the split.")
     scale: Scale = Field(description="Lowest and highest rating of the scale.")
     settings: WrittenSettings = Field(description="The settings `model` and `train`, spelled out.")

@@ -1,5 +1,5 @@
-"""Write systemd units for a machine that retrains every night: a Prefect server, a worker, the inbox watcher,
-which starts a run when a file arrives, and `matinee serve`.
+"""Write systemd units for a machine that retrains every night. They run a Prefect server, a worker, the inbox watcher
+and `matinee serve`. The inbox watcher starts a run when a file arrives.
 
 The templates are in `matinee/ops/templates`. docs/operations.md explains how to install the units.
 """

@@ -23,7 +23,7 @@ from matinee.errors import ReleaseError, StoreError
 from matinee.errors.text import shown
 from matinee.formats.base import Format
 from matinee.formats.decision import Verdict
-from matinee.formats.manifests import HashCutoffs, IdKinds
+from matinee.formats.manifests import HashCutoffs, IdKinds, ModelName
 from matinee.release.folder import Folder, open_folder, read_file
 from matinee.release.plays import PLAYS_MODEL
 from matinee.store.documents import MANIFEST, Digest, Document, describe, parse
@@ -69,7 +69,7 @@ Rating = Annotated[str, StringConstraints(pattern=r"^-?[0-9]{1,9}(\.[0-9]{1,9})?
 Hash = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-f]{1,16}$")]  # of 64 bits
 Share = Annotated[float, Field(ge=0, lt=1)]
 Finite = int | FiniteFloat  # stays as it is: 1 is written as 1
-ReleasedModelName = Literal["dot", "linear", "mlp", "neumf", "ranking"]
+ReleasedModelName = Literal[ModelName, "ranking"]
 _Value = TypeVar("_Value")
 
 

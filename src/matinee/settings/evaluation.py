@@ -25,8 +25,8 @@ class GateSettings(Section):
         0.002,
         ge=0,
         le=10,
-        description="Maximum loss in RMSE, in rating points, against bias-only, against the champion and on slices. "
-        "Raise it to publish more often.",
+        description="Maximum increase of the RMSE, in rating points: over bias-only, over the champion, and over the "
+        "champion on each slice. Raise it to publish more often.",
     )
     confidence: float = Field(
         0.95,
@@ -51,7 +51,7 @@ class GateSettings(Section):
     slices: bool = Field(
         True,
         description="Whether to hold a candidate that is significantly worse than the champion on a slice of users or "
-        "movies, by more than gate.tolerance. Slices have no limit of their own.",
+        "movies, by more than gate.tolerance.",
     )
     slice_min_rows: int = Field(
         1_000,
@@ -61,7 +61,8 @@ class GateSettings(Section):
     drift: bool = Field(
         True,
         description="Whether to hold a candidate whose data differs too much from the champion's. The drift_* settings "
-        "are the limits. After five datasets, the limits adapt to the last ten.",
+        "are the limits. Once five datasets have been released, each limit adapts to the last ten, and is at least "
+        "half of its setting.",
     )
     drift_psi: float = Field(
         0.1,
@@ -99,8 +100,8 @@ class GateSettings(Section):
     )
     decay: bool = Field(
         True,
-        description="Whether to hold a candidate if small losses have added up. They are measured against the anchor: "
-        "the last release that was clearly better, or that a person chose.",
+        description="Whether to hold a candidate if small losses have added up since the anchor, which is the last "
+        "release that was significantly better than the anchor before it, or that a person chose.",
     )
     decay_tolerances: float = Field(
         2.0,
@@ -113,7 +114,7 @@ class GateSettings(Section):
         0.1,
         gt=0,
         le=1,
-        description="Maximum mean difference between the predictions of the refit and of the tested weights, as a "
-        "share of the scale's width. 0.01 to 0.03 is usual. Above the limit, the tested weights are published. It "
-        "applies with train.refit=all.",
+        description="Only for train.refit=all: maximum mean absolute difference between the predictions of the refit "
+        "and of the tested weights, as a share of the scale's width. Usual values are 0.01 to 0.03. Above the limit, "
+        "the tested weights are published instead of the refit.",
     )

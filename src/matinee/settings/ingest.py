@@ -62,10 +62,10 @@ class IngestSettings(Section):
     )
     ids: IdChoice = Field(
         "auto",
-        description="Kind of the ids. integer and text set it for users and movies; integer-text means integers for "
-        "users and text for movies. auto decides from the first dataset of a store, separately for users "
-        "and movies. It chooses text if more than ingest.max_reject_fraction of the rows have an id that is not an "
-        "integer, has leading zeros or has a sign.",
+        description="Kind of the ids. integer and text apply to users and movies. integer-text means integers for "
+        "users and text for movies. auto decides from the first dataset of a store, separately for users and movies. "
+        "It chooses text if too many ids are not plain integers, or have leading zeros or a sign: more than "
+        "ingest.max_reject_fraction of the rows.",
     )
     columns: dict[Column, str] = Field(
         default_factory=dict,
@@ -82,8 +82,8 @@ class IngestSettings(Section):
     )
     unreadable: Literal["error", "skip"] = Field(
         "error",
-        description="Rule for unreadable files in folders, globs and archives that might contain ratings. error stops "
-        "the run and names them. skip ignores them with a warning.",
+        description="What to do with an unreadable file that might contain ratings, in a folder, glob or archive. "
+        "error stops the run and names the file. skip ignores the file with a warning.",
     )
     title_columns: dict[TitleColumn, str] = Field(
         default_factory=dict,
@@ -132,7 +132,7 @@ class IngestSettings(Section):
         360,
         gt=0,
         le=10_080,
-        description="Maximum duration of a database query, in minutes, until its last row.",
+        description="Maximum time from the start of a database query to its last row, in minutes.",
     )
 
     @property

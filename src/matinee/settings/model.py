@@ -12,12 +12,13 @@ from typing import Literal, Self
 from pydantic import Field
 
 from matinee.errors import ConfigError
+from matinee.formats.manifests import ModelName
 from matinee.settings.device import DeviceName
 from matinee.settings.evaluation import EvaluateSettings, GateSettings
 from matinee.settings.ingest import IngestSettings, Section
 from matinee.settings.outputs import RecommendSettings, ReleaseSettings
 from matinee.settings.plays import explain_unused_by_plays, find_unused_by_plays
-from matinee.settings.presets import MethodName, ModelName, recipe_of
+from matinee.settings.presets import MethodName, recipe_of
 from matinee.settings.ranking import RankSettings
 from matinee.settings.training import (
     MODELS,
@@ -43,8 +44,8 @@ class SplitSettings(Section):
         0.10,
         gt=0,
         lt=1,
-        description="Share of the rows that are held out as test rows. No model is fitted on them before the gate "
-        "has decided; with train.refit=all, the refit after that uses them.",
+        description="Share of the rows that are held out as test rows. No model is fitted on them until the gate "
+        "has decided. With train.refit=all, the refit after the gate uses them too.",
     )
     valid_fraction: float = Field(
         0.05, gt=0, lt=1, description="Share of the remaining rows that are held out for early stopping."
@@ -54,7 +55,7 @@ class SplitSettings(Section):
         ge=1,
         le=1000,
         description="Number of test rows per user with strategy=last_n. The same number of ratings before them "
-        "become validation rows. The two fractions then have no effect.",
+        "become validation rows. split.test_fraction and split.valid_fraction then have no effect.",
     )
     seed: int = Field(42, ge=0, lt=2**32, description="Random seed of the split.")
 
@@ -91,8 +92,9 @@ class ModelSettings(Section):
 class TrainSettings(Section):
     method: MethodName | None = Field(
         None,
-        description="Training algorithm. sgd updates rating by rating and gibbs draws samples; both fit dot only. "
-        "adagrad has one step size per row of an embedding table. adam is the optimizer of the seed notebook.",
+        description="Training algorithm. sgd is stochastic gradient descent, and gibbs is a Gibbs sampler. Both fit "
+        "only the model dot. adagrad has one step size per row of an embedding table. adam is the optimizer of the seed "
+        "notebook.",
     )
     epochs: int | None = Field(
         None, ge=1, le=10_000, description="Maximum number of passes over the training rows."
@@ -108,8 +110,8 @@ class TrainSettings(Section):
         None,
         ge=1,
         le=2**24,
-        description="Number of rows per training step. sgd on a CPU ignores it; sgd on a GPU uses at least a "
-        "16th of all rows.",
+        description="Number of rows per training step. sgd on a CPU ignores it. sgd on a GPU uses at least "
+        "1/16 of the rows per step.",
     )
     weight_decay: float | None = Field(
         None,
@@ -179,9 +181,9 @@ class TrainSettings(Section):
     )
     refit: Literal["none", "train_valid", "all"] = Field(
         "train_valid",
-        description="Whether to fit again with the best number of epochs. none does not. train_valid fits on the "
-        "train and validation rows, before the test. all does so too, and fits on all rows once the gate has passed "
-        "the candidate.",
+        description="Rows of the refit, which uses the best number of epochs. none: no refit. train_valid: the train "
+        "and validation rows, before the test. all: as train_valid, then a second refit on all rows if the candidate "
+        "passes the gate.",
     )
 
 

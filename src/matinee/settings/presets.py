@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
-ModelName = Literal["dot", "linear", "mlp", "neumf"]
+from matinee.formats.manifests import ModelName
+
 MethodName = Literal["sgd", "adagrad", "adam", "gibbs"]
 Value = int | float | str
 Values = Mapping[str, Value]

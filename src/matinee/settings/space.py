@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from matinee.formats.manifests import ModelName
 from matinee.settings.model import Settings
-from matinee.settings.presets import MethodName, ModelName
+from matinee.settings.presets import MethodName
 
 SearchedValue = int | float
 

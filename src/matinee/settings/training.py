@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import Final, Literal, TypeVar
 
 from matinee.errors import ConfigError
+from matinee.formats.manifests import ModelName
 from matinee.settings.device import DeviceName
 from matinee.settings.ingest import Section
-from matinee.settings.presets import MethodName, ModelName, Value
+from matinee.settings.presets import MethodName, Value
 
 MOST_RANKS: Final = 32  # processes of one fit
 

@@ -93,8 +93,8 @@ class TrainSettings(Section):
     method: MethodName | None = Field(
         None,
         description="Training algorithm. sgd is stochastic gradient descent, and gibbs is a Gibbs sampler. Both fit "
-        "only the model dot. adagrad has one step size per row of an embedding table. adam is the optimizer of the seed "
-        "notebook.",
+        "only the model dot. adagrad has one step size per row of an embedding table. adam is the optimizer of the "
+        "seed notebook.",
     )
     epochs: int | None = Field(
         None, ge=1, le=10_000, description="Maximum number of passes over the training rows."

@@ -57,9 +57,9 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive flows tasks schemas src deploy
 
-# Three processes keep two cores busy, as some tests wait for servers.
+# Three processes keep two cores busy, as some tests wait for servers. Idle threads of torch must not keep them busy too.
 test: setup
-	$(BIN)/pytest --numprocesses 3 --dist loadgroup --no-loadscope-reorder
+	OMP_WAIT_POLICY=passive $(BIN)/pytest --numprocesses 3 --dist loadgroup --no-loadscope-reorder
 
 # The long attacks take some hours. The fuzzer reads 10,000 corrupted files of each kind and writes fuzzed.json. Then every
 # change of a file by a command fails once, and the results are written to docs/operations.md. For a short round:

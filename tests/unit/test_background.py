@@ -1,6 +1,7 @@
 """Work during a step: its result and its errors arrive, and it ends with the step."""
 
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -15,13 +16,16 @@ def test_the_result_and_the_error_of_the_work_arrive() -> None:
         fails()
 
 
-def test_abandoned_work_ends_where_it_reports() -> None:
+@pytest.mark.parametrize(
+    "report", [lambda: progress.part("round", 1, 2), progress.advance, lambda: progress.begin("it")]
+)
+def test_abandoned_work_ends_where_it_reports(report: Callable[[], None]) -> None:
     ended: list[type[BaseException]] = []
 
     def work() -> None:
         try:
             for _ in range(1_000_000):
-                progress.part("round", 1, 2)
+                report()
         except AbandonedError as error:
             ended.append(type(error))
             raise

@@ -134,7 +134,7 @@ def test_the_command_prints_the_steps_and_what_to_set(
     assert "train is the first fit and the refit" in lines[10]
     large = next(number for number, line in enumerate(lines) if line.startswith("too large rank needs"))
     assert lines[large].endswith("of the 4.08 GB that may be used")
-    assert lines[large + 1].startswith("          --set rank.dense_mb=1024 --set rank.rank=64: 4.04 GB and ")
+    assert lines[large + 1].startswith("          --set rank.dense_mb=256 --set rank.rank=64: 4.04 GB and ")
     assert lines[-3].startswith("measured  2026-01-01 00:00 UTC, ")
     assert lines[-1] == "          no such plan was compared with a run: 4 cores"
     assert main(["plan", *SIZE, "--memory", "3", "--cores", "2"]) == 0

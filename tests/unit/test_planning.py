@@ -34,7 +34,11 @@ def test_a_larger_run_takes_no_less(larger: dict[str, int]) -> None:
     assert large.disk > small.disk
     for before, after in zip(small.steps, large.steps, strict=True):
         assert after.seconds >= before.seconds or after.step in exempt
-        assert after.memory >= before.memory or after.step == "evaluate"
+        # With more than 10,000 movies, the vectors of the ranking model are shorter.
+        assert after.memory >= before.memory or after.step in {
+            "evaluate",
+            "rank" if "movies" in larger else "",
+        }
 
 
 def test_more_cores_are_not_slower_and_serial_steps_stay() -> None:

@@ -71,9 +71,9 @@ def test_a_cut_keeps_the_best_columns() -> None:
     assert _vectors(cut, rows, users) @ cut.decode.T == pytest.approx(expected, abs=2e-3)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_threads_and_the_order_of_rows_change_no_bit(way: str) -> None:
-    users, movies, memory = WAYS[way]
+@pytest.mark.parametrize("sizes", [*WAYS.values(), (700, 400, 4096)])  # the last has two blocks of users
+def test_threads_and_the_order_of_rows_change_no_bit(sizes: tuple[int, int, int]) -> None:
+    users, movies, memory = sizes
     rows, _ = planted_tastes(users, movies)
     shuffled = np.random.default_rng(1).permutation(len(rows[0]))
     one = fit_planted(rows, users, movies, dense_mb=memory, rank=70, iterations=2)

@@ -11,7 +11,7 @@ from matinee.release.rating_levels import to_levels
 from matinee.train.blocks import KernelPool
 from matinee.train.ranking.method import DeviceMemoryError, choose_method
 from matinee.train.ranking.normal import ConjugateGradients, MovieSide, UserSide, make_normal, method_for
-from matinee.train.ranking.rows import group_rows
+from matinee.train.ranking.rows import group_rows, select_rows
 from matinee.train.ranking.step import _fit_where_it_fits
 
 
@@ -147,6 +147,22 @@ def test_more_ratings_of_one_movie_by_one_user_than_a_word_counts_are_fitted_wit
             rows, np.ones((2, 1), np.float32), memory=1 << 30, device=None, report=lambda *_: None
         )
         assert isinstance(normal, MovieSide if packs else ConjugateGradients)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_rows_are_selected_alike_in_any_number_of_parts(
+    threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw, codes = np.random.default_rng(0), np.array([9, 3, 40])
+    rows = [draw.integers(0, 50, 1000).astype(kind) for kind in (np.int32, np.int32, np.uint8)]
+    kept = np.isin(rows[1], codes)
+    place = {9: 0, 3: 1, 40: 2}
+    expected = [rows[0][kept], np.array([place[movie] for movie in rows[1][kept]]), rows[2][kept]]
+    for size in (64, 1 << 22):
+        monkeypatch.setattr("matinee.train.ranking.rows._PART_ROWS", size)
+        found = select_rows(*rows, codes=codes, movies=50, pool=KernelPool(threads))
+        for column, right in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(column, right)
 
 
 @pytest.mark.parametrize("threads", [1, 3])

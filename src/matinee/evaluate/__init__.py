@@ -14,7 +14,7 @@ from matinee.evaluate.tested import Models, Tested
 from matinee.formats.base import Manifest
 from matinee.formats.manifests import EvaluationManifest, SplitManifest
 from matinee.formats.metrics import Metrics
-from matinee.settings import QUICK, Settings
+from matinee.settings import Settings
 from matinee.store import Plan, Reference, Store
 from matinee.store.background import in_background
 from matinee.store.digests import code_digest, digest_of
@@ -31,6 +31,8 @@ def plan_temporal_holdout(store: Store, split: Reference) -> Plan:
         from matinee.evaluate.temporal_holdout import write_temporal_holdout  # noqa: PLC0415 - as below
 
         return write_temporal_holdout(folder, split=store.path(split))
+
+    from matinee.train.ranking.quick import QUICK  # noqa: PLC0415 - as below
 
     fast = Settings().resolved()  # the settings of the quick model
     digest = digest_of(

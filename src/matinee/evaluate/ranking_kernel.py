@@ -1,5 +1,5 @@
 # mypy: disable-error-code="no-untyped-def"
-"""The inner loops of ranking: rows put together by user, and how far down its list a user finds a liked movie."""
+"""The inner loops of ranking: rows by user, lists by one order of all movies, and places of liked movies in a list."""
 
 import numpy as np
 from numba import njit
@@ -57,8 +57,8 @@ def follow_order(users, order, place, seen_starts, seen, liked_starts, liked, sh
     """Lists of some users by one order of the movies, without those that each has seen.
 
     `place` [movies] is where a movie stands in `order`, -1 for one that no list shows. User i has seen
-    seen[seen_starts[i]:seen_starts[i+1]], and liked as `liked` says. `shown` [users, length] gets the first movies of
-    each list, and `ahead` [users] the movies before the first liked one, -1 without any.
+    seen[seen_starts[i]:seen_starts[i+1]]; liked_starts and liked are the same for liked movies. `shown` [users, length]
+    gets the first movies of each list, and `ahead` [users] the movies before the first liked one, -1 without any.
     """
     hidden = np.zeros(place.size, np.bool_)
     for line in range(users.size):

@@ -12,10 +12,10 @@ from matinee.evaluate.user_scores import score_after
 from matinee.formats.metrics import TemporalLists
 from matinee.release.liking import liked_from
 from matinee.release.ranking_model import RankingModel
-from matinee.settings import QUICK
 from matinee.store.ratings import count_codes
 from matinee.store.system import available_cores
 from matinee.train.ranking.fit import fit_ranking
+from matinee.train.ranking.quick import QUICK
 
 _MOST_USERS = 20_000
 # Users whose ratings are fitted, if there are more movies than half as many: the time of the fit grows with the cube

@@ -159,7 +159,7 @@ class Temporal(Format):
     rows: int = Field(description="Rows from that day on.")
     rows_fitted: int = Field(description="Rows before it.")
     users_share: float = Field(
-        description="Share of the users that the figures are about; 1 below ten million rows."
+        description="Share of the users that the figures are about; 1 up to five million rows."
     )
     rmse: float = Field(description="RMSE of the quick model.")
     mae: float = Field(description="Its mean absolute error.")

@@ -15,7 +15,7 @@ class PlayTemporal(Format):
     rows: int = Field(description="Rows from that day on.")
     rows_fitted: int = Field(description="Rows before it.")
     users_share: float = Field(
-        description="Share of the users that the figures are about; 1 below ten million rows."
+        description="Share of the users that the figures are about; 1 up to five million rows."
     )
     lists: TemporalLists | None = Field(description="Lists for the time after the cut.")
 

@@ -94,8 +94,8 @@ class ItemCatalog:
         """The n movies of the highest scores [movies], fewer when fewer are left; of equal ones the lower id first.
 
         `recommend --all`, the ONNX export and the evaluation have the same order in code of their own
-        (`matinee.recommend.kernel` and `search`, `matinee.publish.onnx_export`, `matinee.evaluate.ranking_kernel`):
-        change all.
+        (`matinee.recommend.kernel` and `search`, `matinee.publish.onnx_export`, `matinee.evaluate.ranking` and its
+        kernel): change all.
 
         `expected` are the expected ratings [movies] to show with them. Raises ConfigError when n is below 1.
         """

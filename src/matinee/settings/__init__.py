@@ -9,11 +9,10 @@ from matinee.settings.model import (
     TrainSettings,
 )
 from matinee.settings.outputs import RecommendSettings
-from matinee.settings.ranking import QUICK, RankSettings
+from matinee.settings.ranking import RankSettings
 from matinee.settings.training import AnyModel, AnyTraining, GradientTraining, SamplerTraining
 
 __all__ = [
-    "QUICK",
     "AnyModel",
     "AnyTraining",
     "GateSettings",

@@ -44,7 +44,7 @@ class SplitSettings(Section):
         0.10,
         gt=0,
         lt=1,
-        description="Share of the rows that are held out as test rows. No model is fitted on them until the gate "
+        description="Share of the rows that are held out as test rows. No candidate is fitted on them until the gate "
         "has decided. With train.refit=all, the refit after the gate uses them too.",
     )
     valid_fraction: float = Field(

@@ -1,7 +1,5 @@
 """Settings of the ranking model."""
 
-from typing import Final
-
 from pydantic import Field
 
 from matinee.settings.ingest import Section
@@ -49,7 +47,3 @@ class RankSettings(Section):
         description="Maximum memory for a dense system of equations, in MB. Larger systems are solved by conjugate "
         "gradients.",
     )
-
-
-# A fit that shows which lists are better in a third of the time; its lists are about as good (docs/notes.md).
-QUICK: Final = RankSettings(rank=64, iterations=5)

@@ -33,6 +33,11 @@ class _CancellableWork(Work):
         self._check()
         super().part(facts)
 
+    def advance(self, amount: float) -> None:
+        """Add to what is done; raises AbandonedError."""
+        self._check()
+        super().advance(amount)
+
     def _check(self) -> None:
         if self.abandoned.is_set():
             raise AbandonedError

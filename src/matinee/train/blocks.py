@@ -109,7 +109,7 @@ def block_rows(rows: EncodedRatings, cut: Cut, *, seed: int, pool: KernelPool) -
     A block has the same rows in the same order if `rows` lacks rows of other blocks.
     """
     groups, in_groups = cut.groups, (cut.user_group, cut.movie_group, cut.groups)
-    # As many parts as the number of rows asks for, on any machine: a signal waits for two of them.
+    # The number of rows alone decides the number of parts. A signal waits for two of them.
     bounds = np.linspace(0, len(rows), max(len(rows) // _PART_ROWS, 1) + 1).astype(np.int64)
     parts = np.arange(len(bounds) - 1)
     counts = np.zeros((len(parts), groups * groups), np.int64)

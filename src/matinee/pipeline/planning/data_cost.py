@@ -6,7 +6,8 @@ from typing import Final
 from matinee.pipeline.planning.fit_cost import fit_key, fit_units
 from matinee.pipeline.planning.rank_cost import RankFit
 from matinee.pipeline.planning.workload import Part, StepCost, Workload
-from matinee.settings import QUICK, Settings
+from matinee.settings import Settings
+from matinee.train.ranking.quick import QUICK
 
 _MOST_KEYS: Final = 1 << 27  # of pairs that are sorted at the same time, 8 bytes each
 _PARSED: Final = 3e8  # blocks of text that are parsed and written meanwhile

@@ -72,7 +72,8 @@ def fit_step(workload: Workload, *, rows: list[float]) -> StepCost:
         for rate, share in _rates(workload, each)
     ]
     if settings.train.method == "sgd":
-        parts.append(Part("block_row", sum(rows), lanes=hosts))
+        # Half of the work, as placing and shuffling rows, is shared by all threads.
+        parts += [Part("block_row", sum(rows) / 2, lanes=lanes) for lanes in (hosts, cores)]
     size = settings.model.embedding_size
     sent = len(rows) * epochs * workload.movies * (size + 1) * 4 if hosts > 1 else 0
     written = 4.0 * (workload.users + workload.movies) * (size + 1)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from matinee.pipeline.planning.workload import Part, StepCost, Workload, skew
-from matinee.settings import QUICK, RankSettings
+from matinee.settings import RankSettings
 from matinee.train.ranking.method import Method, choose_method
+from matinee.train.ranking.quick import QUICK
 from matinee.train.ranking.rare_movies import FEWEST
 from matinee.train.ranking.tiles import TILE, triangle_bytes
 
@@ -107,12 +108,16 @@ class RankFit:
         size = self.input_columns if by_movies else self.users
         rows_of_one = self.rows / max(self.users if by_movies else self.movies, 1)
         # Each row meets the other rows of its user (or of its movie), and half of the matrix is enough.
-        yield Part("movie_pair" if by_movies else "user_pair", self.rows * rows_of_one * spread / 2, lanes=64)
+        # The rate of pairs of users is that of the sample, where popular movies are multiplied as columns, four stripes
+        # of a panel at the same time.
+        pairs = self.rows * rows_of_one * spread / 2
+        yield Part("movie_pair", pairs, lanes=64) if by_movies else Part("user_pair", pairs, lanes=4)
         yield from factor_parts(size)
         # Products with the factor; a solution has two halves, and X'X comes from the factor of the movies' matrix.
         flops = 2 * size**2
         columns = self.width * (3 if by_movies else 2) + self.probes
-        yield Part("solve_flop", flops * columns, lanes=max(1.0, size / TILE))
+        # Tiles are solved one after the other, and each is then subtracted from those that follow.
+        yield Part("solve_flop", flops * columns, lanes=max(1.0, size / (4 * TILE)))
         if not by_movies:
             yield Part("product_cell", 2 * self.rows * (3 * self.width + self.probes), lanes=64)
 

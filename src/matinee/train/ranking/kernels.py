@@ -34,8 +34,10 @@ def place(parts, bounds, keys, others, codes, free, out_others, out_codes):
 def count_selected(parts, bounds, keys, places, counts):
     """counts[part]: the rows from bounds[part] to bounds[part + 1] whose key has a place, 0 or above."""
     for part in parts:
+        count = 0
         for row in range(bounds[part], bounds[part + 1]):
-            counts[part] += places[keys[row]] >= 0
+            count += places[keys[row]] >= 0
+        counts[part] = count
 
 
 @numba.njit(nogil=True, cache=True)

@@ -20,7 +20,8 @@ from matinee.train.ranking.tiles import TILE, Factor, Report
 _CHUNK = 8192  # movies of a sum at a time
 # A movie is multiplied as a dense column if more than this share of the users rated it: a cell takes a hundredth of the
 # time of a pair of ratings.
-_DENSE_SHARE, _DENSE_CELLS = 1 / 8, 1 << 25
+_DENSE_SHARE, _FEWEST = 1 / 8, 64  # a movie with fewer ratings is not worth the call
+_DENSE_CELLS = 1 << 25  # 128 MB
 _STRIPE = 128  # users that one thread multiplies at a time
 
 
@@ -142,6 +143,7 @@ class UserSide:
         for number in range(blocks):
             panels.append(self._panel(number, popular))
             report("products", number + 1, blocks)
+        del popular
         self._factor = Factor(panels, rows.pool, report)
 
     def solve(self, right: Floats, *, rough: bool = False) -> Floats:
@@ -173,13 +175,13 @@ class UserSide:
 
 
 class _Popular:
-    """X D^-1/2 of the most rated movies as a dense table: its products are quicker than a loop over their ratings."""
+    """X D^-1/2 of the most rated movies as a dense table: a product is quicker than a loop over pairs of ratings."""
 
     def __init__(self, rows: GradedRows, inverse: Floats) -> None:
         counts = np.diff(rows.by_movie.starts)
         most = _DENSE_CELLS // max(2 * rows.users, 1)
         chosen = np.argsort(-counts, kind="stable")[:most]
-        chosen = chosen[counts[chosen] > _DENSE_SHARE * rows.users]
+        chosen = chosen[counts[chosen] > max(_DENSE_SHARE * rows.users, _FEWEST)]
         self.mask = np.zeros(rows.movies, np.bool_)
         self.mask[chosen] = True
         self._pool = rows.pool

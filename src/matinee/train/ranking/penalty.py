@@ -1,6 +1,6 @@
 """Chooses the penalty of a ranking model: small fits of some users, without a tenth of their ratings, are compared.
 
-Data sets differ in it by a factor of ten, and 2,048 users and 64 columns are enough to see that. The best penalty grows
+Data sets differ in it by a factor of ten, and quick fits of 2,048 users are enough to see that. The best penalty grows
 with the number of users, so one below the usual is only tried where these are all users.
 """
 
@@ -19,10 +19,11 @@ from matinee.release.arrays import Doubles
 from matinee.release.liking import liked_from
 from matinee.release.ranking_model import Floats, RankingModel, grade_codes
 from matinee.release.rating_levels import to_levels
-from matinee.settings.ranking import QUICK, RankSettings
+from matinee.settings.ranking import RankSettings
 from matinee.splitmix64 import GOLDEN, mix
 from matinee.store.ratings import EncodedRatings, row_chunks
 from matinee.train.ranking.fit import RankListener, RankProgress, fit_ranking, usual_penalty
+from matinee.train.ranking.quick import QUICK
 
 _USERS = 2048
 _FEWEST_JUDGED = 100  # users with a held-out movie that they liked
@@ -30,7 +31,7 @@ _HELD_OUT = 0.1
 _STEP = 3.0  # between two penalties; finer steps change the lists less than the choice of users does
 _MOST_STEPS = 4
 _ERRORS = 2.0  # standard errors by which another penalty must be better than the usual one
-_SIZE = QUICK.model_dump(include={"rank", "iterations"})
+_TRIAL_SIZE = QUICK.model_dump(include={"rank", "iterations"})
 _TOP = 10
 _AT_ONCE = 256  # users whose scores are held
 
@@ -64,7 +65,7 @@ def with_penalty(
 
     def measure(penalties: Sequence[float]) -> list[Doubles]:
         """The figures by each penalty; small fits leave cores idle, so they run at the same time."""
-        there = [settings.model_copy(update={"penalty": penalty, **_SIZE}) for penalty in penalties]
+        there = [settings.model_copy(update={"penalty": penalty, **_TRIAL_SIZE}) for penalty in penalties]
         fit = partial(trial.measure, threads=max(1, threads // len(there)), listener=_in_turn(listener))
         with threadpool_limits(1, "blas"), ThreadPoolExecutor(len(there)) as pool:
             return [done.result() for done in [pool.submit(copy_context().run, fit, each) for each in there]]

@@ -1,6 +1,6 @@
 """The rarely rated movies of a large catalog: they are left out of the fit, and then added to its model.
 
-Half of the movies of a large catalog have a fiftieth of its ratings, but a matrix of twice the size takes eight times
+Half of the movies of a large catalog have a twentieth of its ratings, but a matrix of twice the size takes eight times
 as long to factor. Lists are as good without these movies in the fit (docs/notes.md).
 """
 

@@ -145,7 +145,7 @@ def test_python_blocks_compile_and_import_existing_names(block: Block) -> None:
 def test_names_in_the_guides_exist_in_the_code(page: str) -> None:
     files = [
         *(ROOT / "src/matinee").rglob("*.py"),
-        *(ROOT / "schemas").glob("*.py"),
+        *(file for folder in ("flows", "tasks", "schemas") for file in (ROOT / folder).glob("*.py")),
         *(ROOT / "tests").rglob("*.py"),
     ]
     code = "\n".join(file.read_text("utf-8") for file in files)

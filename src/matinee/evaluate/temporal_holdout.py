@@ -106,6 +106,7 @@ def _read_dated(split: Path) -> tuple[pl.DataFrame, float]:
     rows = pl.scan_parquet([split / f"{part}.parquet" for part in ("train", "valid", "test")])
     dated = rows.select(*_COLUMNS, "date").filter(pl.col("date").is_not_null())
     count = dated.select(pl.len()).collect().item()
+    progress.part("read", 1, 2)  # a stop ends the work here
     parts = min(_USER_PARTS, _MOST_ROWS * _USER_PARTS // max(count, 1))
     if parts < _USER_PARTS:
         dated = dated.filter(pl.col("user_code") % _USER_PARTS < parts)

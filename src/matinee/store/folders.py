@@ -1,8 +1,10 @@
 """Walk and remove folders of any depth; functions of Python call themselves for each level, and fail at a thousand."""
 
 import contextlib
+import errno
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -114,19 +116,22 @@ def opened(folder: str | Path, *, within: int | None = None) -> Iterator[int]:
 def _remove(name: str, parent: int, *, ignore_errors: bool) -> None:
     with contextlib.suppress(RecursionError):
         shutil.rmtree(name, ignore_errors=True, dir_fd=parent)
-    if not _is_there(name, parent):
+    mode = _mode(name, parent)
+    if mode is None:
         return
+    if stat.S_ISLNK(mode):  # some versions of Python raise an error without a text
+        raise OSError(errno.ENOTDIR, "It is a symbolic link, which is not removed", name)
     with contextlib.suppress(OSError), opened(name, within=parent) as folder:
         _flatten(folder)
     shutil.rmtree(name, ignore_errors=ignore_errors, dir_fd=parent)
 
 
-def _is_there(name: str, parent: int) -> bool:
+def _mode(name: str, parent: int) -> int | None:
+    """The mode of a file or folder; None if there is none."""
     try:
-        os.stat(name, dir_fd=parent, follow_symlinks=False)
+        return os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
     except FileNotFoundError:
-        return False
-    return True
+        return None
 
 
 def _flatten(top: int) -> None:

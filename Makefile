@@ -13,12 +13,15 @@ export PYTHONDONTWRITEBYTECODE :=
 
 setup: $(VENV)/.ready
 
+# Most modules that a run and the tests import. Without this, processes that start together would each compile them.
+LARGE := prefect torch numba polars scipy sklearn sqlalchemy numpy matplotlib pydantic pandera
+
 # The lock file is used as constraints: pyproject.toml lists the packages, and the lock file pins their versions.
 $(VENV)/.ready: pyproject.toml requirements.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint requirements.lock --editable '.[pipeline,dev]'
-	$(BIN)/python deploy/compile_loops.py
-	@touch $@
+	$(BIN)/python -m compileall -qq $(addprefix $(VENV)/lib/python*/site-packages/,$(LARGE)) & \
+	  $(BIN)/python deploy/compile_loops.py && { wait; touch $@; }
 
 run: setup
 	@test -f sample/truth.json || $(BIN)/matinee sample --out sample --ratings $(RATINGS)

@@ -41,11 +41,25 @@ def test_each_rating_has_its_exact_share_below_the_cutoff(
     hashes[::2] = hashes[::2] >> np.uint64(20)
     cut = np.array_split(np.arange(len(values)), batches)
     [cutoffs] = select_cutoffs(
-        lambda: [(hashes[rows], values[rows]) for rows in cut], lambda rows: (round(rows * share),)
+        lambda: [(hashes[rows], values[rows]) for rows in cut],
+        lambda rows: (round(rows * share),),
+        shares=[share],
     )
     for rating in set(ratings):
         mine = hashes[values == rating]
         assert (mine < np.uint64(cutoffs[rating])).sum() == round(len(mine) * share)
+
+
+def test_later_rows_have_the_share_although_the_first_ones_were_few() -> None:
+    later = pair_hash(np.arange(100_000), np.arange(100_000), seed=1)
+    for first in range(40):
+        few = pair_hash(np.array([first]), np.array([7]), seed=1)
+        none, some = select_cutoffs(
+            lambda few=few: [(few, np.ones(1, np.float32))], lambda _: (0, 0), shares=[0, 0.1]
+        )
+        assert none[1.0] == 0
+        if few[0] > np.uint64(_SPACE // 10):
+            assert abs((later < np.uint64(some[1.0])).mean() - 0.1) < 0.005
 
 
 def test_subsets_follow_the_cutoff_of_the_rating_or_the_share_for_a_new_rating() -> None:

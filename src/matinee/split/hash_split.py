@@ -3,7 +3,7 @@
 The hash and the cutoffs decide alone, so which rows a model was trained on is a pure function of the ids.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -50,7 +50,7 @@ class Cutoffs:
         """TRAIN, VALID or TEST for each row."""
         values, place = np.unique(ratings, return_inverse=True)
         test = _limits(self.test, values, self.test_share)[place]
-        valid = _limits(self.valid, values, self.test_share + (1 - self.test_share) * self.valid_share)[place]
+        valid = _limits(self.valid, values, share_below_valid(self.test_share, self.valid_share))[place]
         return np.where(hashes < test, TEST, np.where(hashes < valid, VALID, TRAIN)).astype(np.int8)
 
     def to_json(self) -> HashCutoffs:
@@ -72,14 +72,25 @@ class Cutoffs:
         return cls(test, valid, kept.test_share, kept.valid_share)
 
 
+def share_below_valid(test_share: float, valid_share: float) -> float:
+    """The share of test and valid rows together; the second share is that of valid rows among the others."""
+    return test_share + (1 - test_share) * valid_share
+
+
 def _limits(cutoffs: Mapping[float, int], values: NDArray[np.float32], share: float) -> Hashes:
     return np.array([cutoffs.get(float(value), int(share * _SPACE)) for value in values], np.uint64)
 
 
 def select_cutoffs(
-    rows: Callable[[], Iterable[tuple[Hashes, NDArray[np.float32]]]], ranks: Callable[[int], tuple[int, ...]]
+    rows: Callable[[], Iterable[tuple[Hashes, NDArray[np.float32]]]],
+    ranks: Callable[[int], tuple[int, ...]],
+    *,
+    shares: Sequence[float],
 ) -> list[dict[float, int]]:
-    """For each rating, find the hashes that exactly `ranks(rows of the rating)` rows are below.
+    """For each rating, find cutoffs that exactly `ranks(rows of the rating)` hashes are below.
+
+    Any number between two neighboring hashes is such a cutoff. The one nearest to the share is chosen, because later
+    rows are compared with it too: a rating with few rows so far must not keep the share that chance gave it.
 
     The rows are read twice: first into a histogram by the upper 16 bits, then the rows of the bins that hold a cutoff.
     Memory holds the histogram and those rows, never a whole column. Ratings on a continuous scale have no cutoffs: a
@@ -92,7 +103,7 @@ def select_cutoffs(
             counts = np.bincount(tops[ratings == rating], minlength=_BINS)
             bins[float(rating)] = bins.get(float(rating), 0) + counts
             if len(bins) > _MOST_STRATA:
-                return [{} for _ in ranks(0)]
+                return [{} for _ in shares]
     wanted = {rating: ranks(int(counts.sum())) for rating, counts in bins.items()}
     below = {rating: np.concatenate([[0], np.cumsum(counts)]) for rating, counts in bins.items()}
     homes = {
@@ -105,10 +116,15 @@ def select_cutoffs(
         for rating, places in homes.items():
             for home in set(places):
                 kept.setdefault((rating, home), []).append(hashes[(tops == home) & (ratings == rating)])
-    cutoffs: list[dict[float, int]] = [{} for _ in ranks(0)]
+    cutoffs: list[dict[float, int]] = [{} for _ in shares]
     for rating in sorted(bins):
         for number, (home, rank) in enumerate(zip(homes[rating], wanted[rating], strict=True)):
             found = np.sort(np.concatenate(kept[rating, home]))
             place = rank - int(below[rating][home])
-            cutoffs[number][rating] = int(found[place]) if place < len(found) else _SPACE - 1
+            highest = int(found[place]) if place < len(found) else _SPACE - 1
+            end_of_earlier = (
+                int(np.searchsorted(below[rating], rank)) << 48
+            )  # of the last bin before that has a row
+            lowest = int(found[place - 1]) + 1 if place else end_of_earlier
+            cutoffs[number][rating] = min(max(int(shares[number] * _SPACE), lowest), highest)
     return cutoffs

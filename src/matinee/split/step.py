@@ -37,6 +37,7 @@ from matinee.split.hash_split import (
     Subsets,
     pair_hash,
     select_cutoffs,
+    share_below_valid,
 )
 from matinee.split.subset_writer import SubsetWriter
 from matinee.split.time_split import UNDATED, DayCuts, Days, choose_cuts, hold_out_last
@@ -167,7 +168,8 @@ class _SplitJob:
             test = round(rows * test_share)
             return test, test + round((rows - test) * self.settings.valid_fraction)
 
-        test, valid = select_cutoffs(hashed, ranks)
+        shares = test_share, share_below_valid(test_share, self.settings.valid_fraction)
+        test, valid = select_cutoffs(hashed, ranks, shares=shares)
         return Cutoffs(test, valid, test_share, self.settings.valid_fraction)
 
     def _write(self, folder: Path, assign: "_Assignment", scale: tuple[float, float]) -> "_SplitCounts":

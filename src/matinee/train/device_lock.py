@@ -63,20 +63,20 @@ def hold(device: str) -> Iterator[None]:
 
 
 def private_folder() -> Path | None:
-    """A folder that only this user can use: that of the session, or one in the temporary folder.
+    """A folder that only this user can use: one in the temporary folder, or else that of the session.
 
-    None, with a warning, where somebody else has taken the name: then trainings start without waiting.
+    A service of this user has no session, and must find the same lock. None, with a warning, where somebody else has
+    taken the name: then trainings start without waiting.
     """
-    session = Path(os.environ.get("XDG_RUNTIME_DIR") or "/nowhere")
     temporary = Path(tempfile.gettempdir())
-    found = next((folder for folder in (session, temporary) if _is_private(folder)), None)
-    if found is not None:
-        return found
+    if _is_private(temporary):
+        return temporary
     made = temporary / f"matinee-{os.getuid()}"
-    with contextlib.suppress(FileExistsError):
+    with contextlib.suppress(OSError):
         made.mkdir(mode=0o700)
-    if _is_private(made):
-        return made
+    session = Path(os.environ.get("XDG_RUNTIME_DIR") or "/nowhere")
+    if found := next((folder for folder in (made, session) if _is_private(folder)), None):
+        return found
     log.warning(
         "Other users can use %s, so no lock is kept in it, and trainings do not wait for each other. Remove it, or set "
         "XDG_RUNTIME_DIR to a folder of mode 0700.",

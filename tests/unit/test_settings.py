@@ -41,6 +41,8 @@ def test_toml_files_and_column_names_are_read(tmp_path: Path) -> None:
         ("train=3", "expected SECTION.NAME=VALUE"),
         ("train.epochs", "expected SECTION.NAME=VALUE"),
         ("epochs=3", "expected SECTION.NAME=VALUE"),
+        ("ingest.columns=date", "expected NAME=COLUMN"),
+        ("ingest.columns=rating=A,rating=B", "rating is given twice"),
     ],
 )
 def test_the_error_of_a_wrong_setting_names_it_and_gives_advice(assignment: str, told: str) -> None:

@@ -38,7 +38,9 @@ def compare(call: argparse.Namespace) -> Outcome:
     check_usable(root)
     if call.out is not None:
         check_output(call.out)
-    found = compare_models(Store(root), call.models, users=call.user or ())
+    store = Store(root)
+    with store.in_use():  # prune keeps what is compared
+        found = compare_models(store, call.models, users=call.user or ())
     layout = _Layout.of(len(found.models), columns(sys.stdout) if is_terminal(sys.stdout) else None)
     lines = list(_comparison_lines(found, layout, lists=len(found.lists) if call.user else 1))
     if call.out is not None:

@@ -132,8 +132,9 @@ def evaluate(call: argparse.Namespace) -> Outcome:
     fetch_sources(call)
     check_apart(root, sources=call.test)
     settings = section_settings(call, "ingest").ingest
-    with snapshots(root, call.test, limits=settings) as test:
-        trial = evaluate_champion(Store(root), test, settings)
+    store = Store(root)
+    with store.in_use(), snapshots(root, call.test, limits=settings) as test:  # prune keeps the dataset
+        trial = evaluate_champion(store, test, settings)
     rows = {"read": trial.rows_read, "accepted": trial.rows_accepted, "rejected": trial.rows_rejected}
     lines = [
         rows_line(rows),

@@ -182,7 +182,12 @@ class IngestSettings(Section):
         if not isinstance(value, str):
             return value
         pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
-        return {name.strip(): column.strip() for name, _, column in pairs}
+        if unpaired := next((name for name, mark, _ in pairs if not mark), None):
+            raise ValueError(f"expected NAME=COLUMN, or NAME= to ignore the column; found {unpaired.strip()}")
+        names = [name.strip() for name, _, _ in pairs]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"expected each name once; {twice} is given twice")
+        return dict(zip(names, (column.strip() for _, _, column in pairs), strict=True))
 
     @field_validator("columns")
     @classmethod

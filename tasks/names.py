@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from matinee.errors import MatineeError
 from matinee.registry import Registry
 from matinee.settings import Settings
+from matinee.settings.parse import read_settings
 from matinee.settings.presets import PRESETS
 from matinee.store.database_address import short_source
 
@@ -19,6 +20,9 @@ log = logging.getLogger("matinee.run")
 
 # Uninformative file names: the folder's name is used instead.
 _PLAIN: Final = ("ratings", "combined_data", "train", "mv_", "data")
+
+
+_NOT_OF_A_PRESET: Final = {"device", "threads", "ranks", "seed", "refit", "trace_every"}
 
 
 def data_name(ratings: list[str]) -> str:
@@ -31,13 +35,14 @@ def data_name(ratings: list[str]) -> str:
 
 def model_name(settings: Settings) -> str:
     """The model and the preset whose settings these are; the model alone if no preset has them."""
-    chosen = settings.model_dump()
-    presets = (
-        name
-        for name, parts in reversed(PRESETS.items())
-        if all(chosen[part].items() >= values.items() for part, values in parts.items())
-    )
+    presets = (name for name in PRESETS if _fit_of(read_settings(preset=name)) == _fit_of(settings))
     return f"{settings.model.name} {next(presets, '')}".rstrip()
+
+
+def _fit_of(settings: Settings) -> tuple[object, object]:
+    """What decides how good a fit is: neither where it runs nor the seed."""
+    whole = settings.spelled_out()
+    return whole.model, whole.train.model_dump(exclude=_NOT_OF_A_PRESET)
 
 
 def short_count(rows: int) -> str:

@@ -15,7 +15,6 @@ from matinee.formats.manifests import EvaluationManifest
 from matinee.publish.markdown import escape, table
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
-from matinee.settings.presets import PRESETS
 from matinee.store import Plan, Reference, Store
 from matinee.store.files import write_json
 from matinee.tasks import artifacts, pages
@@ -132,11 +131,17 @@ def test_a_run_is_named_after_its_model() -> None:
     assert [short_count(rows) for rows in (100_480_507, 40_000, 12)] == ["100.5M", "40.0k", "12"]
 
 
-def test_a_run_whose_settings_no_preset_has_is_named_after_its_model_alone(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setitem(PRESETS, "fast", {"train": {"epochs": 3}})
-    assert model_name(Settings()) == "dot"
+@pytest.mark.parametrize(
+    ("chosen", "name"),
+    [
+        ("train.seed=7", "dot fast"),
+        ("train.epochs=3", "dot"),
+        ("train.method=adam", "dot"),
+        ("model.name=mlp", "mlp"),
+    ],
+)
+def test_a_run_has_the_name_of_a_preset_only_with_its_settings(chosen: str, name: str) -> None:
+    assert model_name(read_settings(assignments=[chosen])) == name
 
 
 def test_the_page_of_a_hold_has_every_figure_and_how_to_promote(tmp_path: Path) -> None:

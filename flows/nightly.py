@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
 from prefect import flow
+from prefect.exceptions import PrefectException
 from prefect.states import Completed
 from pydantic import Field
 
@@ -126,8 +127,11 @@ def _retrain(data: _Data, tuned: TunedSettings, *, trials: int) -> Summary:
         return retrain(**data, settings=tuned.settings)
     try:
         found = tune(**data, trials=trials, settings=tuned.settings)
-    except MatineeError as error:
-        log.warning("The search for settings failed: %s", error)
+    except PrefectException:  # the night itself was cancelled
+        raise
+    except Exception as error:  # a trial may run out of memory or fail in a library
+        expected = isinstance(error, MatineeError)
+        log.warning("The search for settings failed: %s", error, exc_info=not expected)
         return retrain(**data, settings=tuned.settings)
     if not found.settings:
         tuned.keep({}, study=found.study)

@@ -226,11 +226,14 @@ def test_the_champion_is_published_again_with_other_weights(
     assert (refit.publication.release, refit.publication.replaced) == ("v0002", "v0001")
     assert retrain("train.refit=all").publication.release == "v0002"
 
+    smaller = retrain("train.refit=all", "release.storage=float16")
+    assert (smaller.publication.release, smaller.publication.replaced) == ("v0003", "v0002")
+
     other = retrain("rank.dropout=0.5")
     assert other.candidate == first.candidate
     assert (
         read_as(Store(tmp_path / "store").path(other.evaluation) / DecisionFile.NAME, DecisionFile).champion
-        == "v0002"
+        == "v0003"
     )
 
 

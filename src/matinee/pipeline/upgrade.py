@@ -78,7 +78,7 @@ def migrate(root: Path, *, dry_run: bool) -> Upgrade:
     if not is_store(root):
         raise ConfigError(f"There is no store at {root}. Use the folder of `matinee retrain --store`.")
     registry = Registry.open(root)
-    unmarked = is_store(root) and not is_marked(root)
+    unmarked = not is_marked(root)
     if unmarked and not dry_run:
         make_store(root)
     steps, unknown = _outdated(Store(root), registry)
@@ -110,9 +110,10 @@ def _outdated(store: Store, registry: Registry) -> tuple[list[Step], str]:
     folder = registry.champion_folder()
     try:
         settings = Settings.model_validate(read_json(folder / "settings.json"))
+        order = [step for step in _ORDER if step != Step.TRAIN or settings.ingest.feedback != "implicit"]
         manifest = read_manifest(folder)
         if store.read_if_kept(SplitManifest, manifest.published_split.digest) is None:
-            return [*_ORDER], ""  # `forget` or `prune` has removed what it was made from
+            return order, ""  # `forget` or `prune` has removed what it was made from
         dataset = _dataset_of(store, manifest)
         chain = Chain(store, settings.spelled_out(), taking_whole(store, store.has))
         sources = store.read(DatasetManifest, dataset.digest).sources
@@ -121,7 +122,7 @@ def _outdated(store: Store, registry: Registry) -> tuple[list[Step], str]:
             dataset = chain.ingest(ratings, titles, test=test)
         chain.test(chain.split(dataset, chain.encode(dataset)))
     except UnfinishedError as error:
-        return [*_ORDER[_ORDER.index(error.step) :]], ""
+        return order[order.index(error.step) :], ""
     except ValidationError as error:
         first = error.errors()[0]
         return (

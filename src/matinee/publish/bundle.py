@@ -62,8 +62,9 @@ class Bundle:
 
     @property
     def digest(self) -> str:
-        """The digest of the published weights: equal digests mean the same release."""
-        return digest_of(**self._digests())
+        """The digest of the published weights and their number form: equal digests mean the same release."""
+        storage = self.settings.release.storage
+        return digest_of(**self._digests(), **({} if storage == "float32" else {"storage": storage}))
 
     @property
     def _split_manifest(self) -> SplitManifest:

@@ -1,5 +1,6 @@
 """A fit on the processes that torchrun started, on one host or several. `retrain` then finds the candidate finished."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -70,28 +71,37 @@ def _train(
     settings = settings.model_copy(update={"train": chosen}).for_test_files(test)
     settings.check()
     opened, digest = Store(store), ""
-    if ranks.is_first:
-        opened = Store.open(store)
-        chain = Chain(opened, settings, making_missing(opened))
-        dataset = chain.ingest(ratings, titles, test=test)
-        digest = chain.split(dataset, chain.encode(dataset)).digest
-    split = opened.reference("splits", ranks.tell(digest))
-    with opened.in_use():  # prune keeps the split
-        plan, training = plan_of(opened, split, settings=settings, listener=listener)
-        training = replace(training, threads=max(training.threads // ranks.here, 1), ranks=ranks)
+    with contextlib.ExitStack() as stack:  # prune keeps what the processes use
+        if ranks.is_first:
+            opened = Store.open(store)
+            stack.enter_context(opened.in_use())
+            chain = Chain(opened, settings, making_missing(opened))
+            dataset = chain.ingest(ratings, titles, test=test)
+            digest = chain.split(dataset, chain.encode(dataset)).digest
+        split = opened.reference("splits", ranks.tell(digest))
         if not ranks.is_first:
-            if ranks.tell(""):
-                training.fit(opened.root)  # the folder is for the first rank
-            return None
-        began = False
+            stack.enter_context(opened.in_use())
+        return _fit(opened, split, settings, ranks=ranks, listener=listener)
 
-        def make(folder: Path) -> CandidateManifest:
-            nonlocal began
-            began = True
-            ranks.tell("fit")
-            return training.fit(folder)
 
-        made = opened.ensure(in_turn(replace(plan, make=make), settings.train.device))
-        if not began:  # the candidate exists, or another process has just finished it
-            ranks.tell("")
-        return made
+def _fit(
+    opened: Store, split: Reference, settings: Settings, *, ranks: Ranks, listener: Listener
+) -> Reference | None:
+    plan, training = plan_of(opened, split, settings=settings, listener=listener)
+    training = replace(training, threads=max(training.threads // ranks.here, 1), ranks=ranks)
+    if not ranks.is_first:
+        if ranks.tell(""):
+            training.fit(opened.root)  # the folder is for the first rank
+        return None
+    began = False
+
+    def make(folder: Path) -> CandidateManifest:
+        nonlocal began
+        began = True
+        ranks.tell("fit")
+        return training.fit(folder)
+
+    made = opened.ensure(in_turn(replace(plan, make=make), settings.train.device))
+    if not began:  # the candidate exists, or another process has just finished it
+        ranks.tell("")
+    return made

@@ -1,6 +1,7 @@
 """The verb `compare`."""
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from matinee.cli.figure_names import FIGURE_NAMES
 from matinee.cli.outcome import Outcome
 from matinee.cli.terminal import columns, is_terminal
+from matinee.errors import StoreError
 from matinee.errors.text import shown, signed
 from matinee.formats.comparison import VERDICTS, ComparedLists, Comparison, Difference
 from matinee.formats.slice_names import SLICE_NAMES
@@ -39,7 +41,9 @@ def compare(call: argparse.Namespace) -> Outcome:
     if call.out is not None:
         check_output(call.out)
     store = Store(root)
-    with store.in_use():  # prune keeps what is compared
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(StoreError):  # a store that this user can only read is compared without the lock
+            held.enter_context(store.in_use())  # prune keeps what is compared
         found = compare_models(store, call.models, users=call.user or ())
     layout = _Layout.of(len(found.models), columns(sys.stdout) if is_terminal(sys.stdout) else None)
     lines = list(_comparison_lines(found, layout, lists=len(found.lists) if call.user else 1))

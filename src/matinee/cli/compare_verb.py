@@ -42,7 +42,9 @@ def compare(call: argparse.Namespace) -> Outcome:
         check_output(call.out)
     store = Store(root)
     with contextlib.ExitStack() as held:
-        with contextlib.suppress(StoreError):  # a store that this user can only read is compared without the lock
+        with contextlib.suppress(
+            StoreError
+        ):  # a store that this user can only read is compared without the lock
             held.enter_context(store.in_use())  # prune keeps what is compared
         found = compare_models(store, call.models, users=call.user or ())
     layout = _Layout.of(len(found.models), columns(sys.stdout) if is_terminal(sys.stdout) else None)

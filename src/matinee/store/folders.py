@@ -46,14 +46,6 @@ def depth_of(place: Path, folder: Path) -> int:
     return len(place.parts) - len(folder.parts)
 
 
-def inode_of(path: Path) -> int | None:
-    """A number that another folder of this name would not have; None if there is no folder."""
-    try:
-        return path.lstat().st_ino
-    except OSError:
-        return None
-
-
 def bytes_in(folder: Path) -> int:
     """The size of all files in a folder and below it; a file that is removed meanwhile does not count."""
     total = 0

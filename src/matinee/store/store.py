@@ -27,7 +27,7 @@ from matinee.store.disk_errors import writing
 from matinee.store.documents import KINDS, MANIFEST, Document, read_as, read_json, with_checksum
 from matinee.store.entries import complete_folders
 from matinee.store.files import remove_aside, write_json
-from matinee.store.folders import inode_of, remove_tree
+from matinee.store.folders import remove_tree
 from matinee.store.identity import make_store
 from matinee.store.locks import lock_folder
 from matinee.store.remote import local_store, remote_of
@@ -194,7 +194,6 @@ class Store:
     def _is_sound(self, kind: str, digest: str) -> bool:
         """Whether a folder and its partitions match their checksums; damaged ones are removed."""
         folder, is_cache = self.root / kind / digest, remote_of(self.root) is not None
-        checked = inode_of(folder)
         damaged, manifest = find_damage(folder)
         for part in _partitions_of(manifest):
             if is_cache and not self._is_here("partitions", part):
@@ -203,8 +202,7 @@ class Store:
                 damaged.append(f"partition {part}")
         if damaged:
             with writing(self.root), lock_folder(self.root / kind):
-                if inode_of(folder) == checked:  # another run may have made it again meanwhile
-                    remove_aside(folder)
+                remove_aside(folder)
             how = "fetched or computed" if is_cache else "computed"
             log.warning("%s is damaged (%s) and is %s again.", folder, ", ".join(damaged), how)
         return not damaged

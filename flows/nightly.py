@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
 from prefect import flow
-from prefect.exceptions import PrefectException
+from prefect.exceptions import CancelledRun
 from prefect.states import Completed
 from pydantic import Field
 
@@ -127,7 +127,7 @@ def _retrain(data: _Data, tuned: TunedSettings, *, trials: int) -> Summary:
         return retrain(**data, settings=tuned.settings)
     try:
         found = tune(**data, trials=trials, settings=tuned.settings)
-    except PrefectException:  # the night itself was cancelled
+    except CancelledRun:
         raise
     except Exception as error:  # a trial may run out of memory or fail in a library
         expected = isinstance(error, MatineeError)

@@ -9,7 +9,7 @@ from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run, task_run
 from pydantic import BaseModel
 
-from matinee.errors import MatineeError
+from matinee.errors import ConfigError, MatineeError
 from matinee.registry import Registry
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
@@ -35,7 +35,11 @@ def data_name(ratings: list[str]) -> str:
 
 def model_name(settings: Settings) -> str:
     """The model and the preset whose settings these are; the model alone if no preset has them."""
-    presets = (name for name in PRESETS if _fit_of(read_settings(preset=name)) == _fit_of(settings))
+    try:
+        fit = _fit_of(settings)
+    except ConfigError:  # the flow refuses these settings, with the reason
+        return settings.model.name
+    presets = (name for name in PRESETS if _fit_of(read_settings(preset=name)) == fit)
     return f"{settings.model.name} {next(presets, '')}".rstrip()
 
 

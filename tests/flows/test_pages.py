@@ -144,6 +144,11 @@ def test_a_run_has_the_name_of_a_preset_only_with_its_settings(chosen: str, name
     assert model_name(read_settings(assignments=[chosen])) == name
 
 
+def test_contradicting_settings_have_a_name_until_the_flow_refuses_them() -> None:
+    contradicting = {"model": {"name": "mlp"}, "train": {"method": "gibbs"}}
+    assert model_name(Settings.model_validate(contradicting)) == "mlp"
+
+
 def test_the_page_of_a_hold_has_every_figure_and_how_to_promote(tmp_path: Path) -> None:
     """The page has the figures of a rule and of its groups, the tested slices, and how to promote the candidate."""
     slices = [{"slicing": "date", "slice": "2005", "rows": 4_000, "difference": 0.5}]

@@ -26,7 +26,7 @@ NAMES = [
     "progressive",
     "encode",
     "split",
-    "train dot fast",
+    "train dot",
     "rank",
     "evaluate",
     "refit",
@@ -102,13 +102,13 @@ def _ask(path: str, body: dict[str, Any] | None = None) -> Any:
 
 
 def test_run_names_have_data_rows_and_model(records: dict[str, Any]) -> None:
-    assert records["run"]["name"] == "retrain sample0 40.0k dot fast"
+    assert records["run"]["name"] == "retrain sample0 40.0k dot"
     assert [task["name"] for task in records["tasks"]] == NAMES
 
 
 def test_training_is_retried_from_its_checkpoint_after_an_io_error(records: dict[str, Any]) -> None:
     counts = {task["name"]: task["run_count"] for task in records["tasks"]}
-    assert counts.pop("train dot fast") == 2
+    assert counts.pop("train dot") == 2
     assert set(counts.values()) == {1}
     first, second = records["loads"][:2]
     assert first is None

@@ -53,7 +53,7 @@ def test_a_cancelled_run_stops_and_keeps_its_checkpoint(up: Any, sample: Path, t
     up.ask(f"flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
     wait_until(lambda: up.ask(f"flow_runs/{run}")["state_type"] == "CANCELLED", 60)
     tasks = up.ask("task_runs/filter", {"flow_runs": {"id": {"any_": [run]}}})
-    (train,) = (task for task in tasks if task["name"] == "train dot fast")
+    (train,) = (task for task in tasks if task["name"] == "train dot")
     # Not killed: a run that ignores the signal is killed after half a minute, and its task stays `Running`.
     assert "termination signal" in train["state"]["message"]
     assert list(tmp_path.glob("work/*/fit.safetensors"))
@@ -89,7 +89,7 @@ def test_make_up_stops_every_process_that_it_started(up: Any, sample: Path, tmp_
     body = {"parameters": _parameters(sample, store, **LONG)}
     run = up.ask(f"deployments/{adhoc['id']}/create_flow_run", body)
     wait_until(lambda: list(store.glob("work/*/fit.safetensors")), 240)
-    assert up.ask(f"flow_runs/{run['id']}")["name"] == "retrain sample0 40.0k dot fast"
+    assert up.ask(f"flow_runs/{run['id']}")["name"] == "retrain sample0 40.0k dot"
     assert len(processes_of(home)) >= 4  # this command, the server, the worker, the run
     secret = up.password.partition(":")[2]
     assert len(secret) > 20

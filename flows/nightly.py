@@ -131,7 +131,9 @@ def _retrain(data: _Data, tuned: TunedSettings, *, trials: int) -> Summary:
         raise
     except Exception as error:  # a trial may run out of memory or fail in a library
         expected = isinstance(error, MatineeError)
-        log.warning("The search for settings failed: %s", error, exc_info=not expected)
+        log.warning(
+            "The search for settings failed: %s", str(error) or type(error).__name__, exc_info=not expected
+        )
         return retrain(**data, settings=tuned.settings)
     if not found.settings:
         tuned.keep({}, study=found.study)

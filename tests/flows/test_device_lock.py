@@ -79,4 +79,4 @@ def test_locks_are_in_a_folder_that_no_other_user_can_use(
     assert private_folder() is None
     with hold("cpu"), hold("cpu"):  # no training waits for it
         assert list(session.iterdir()) == []
-    assert "Other users can use" in caplog.text
+    assert "not a folder that only this user can use" in caplog.text

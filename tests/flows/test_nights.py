@@ -1,6 +1,8 @@
 """Several nights: the champion on later ratings, and a gate whose temporal split moves."""
 
+import importlib
 import json
+import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 from calls import Answer
+from prefect.exceptions import CancelledRun
 
 from matinee import ingest
 from matinee.cli.main import main
@@ -18,6 +21,7 @@ from matinee.errors import ConfigError
 from matinee.evaluate.released_model import ReleasedModel
 from matinee.flows.nightly import nightly
 from matinee.monitor.progressive import PICTURE, ChampionScore, read_series, score_champion
+from matinee.pipeline.tuning.tuned_settings import TunedSettings
 from matinee.settings import Settings
 from matinee.settings.ingest import IngestSettings
 from matinee.store import Reference, Store
@@ -155,3 +159,23 @@ def test_an_event_for_each_refused_file_is_emitted_even_if_the_titles_then_stop_
             rows=[],
         )
     assert told == [("matinee.file.refused", "pipe.csv.report.txt")]
+
+
+def test_a_search_that_crashes_leaves_the_night_its_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    module = importlib.import_module("matinee.flows.nightly")
+
+    def crash(**_: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(module, "tune", crash)
+    monkeypatch.setattr(module, "retrain", lambda **given: given["settings"])
+    tuned = TunedSettings(Store.open(tmp_path), Settings())
+    with caplog.at_level(logging.WARNING):
+        assert module._retrain({}, tuned, trials=3) == Settings()
+    assert "The search for settings failed: MemoryError" in caplog.text
+
+    monkeypatch.setattr(module, "tune", lambda **_: (_ for _ in ()).throw(CancelledRun("stopped")))
+    with pytest.raises(CancelledRun):
+        module._retrain({}, tuned, trials=3)

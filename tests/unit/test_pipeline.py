@@ -1,6 +1,7 @@
 """`matinee.retrain` runs all steps in one call of a program. The flow is tested on the same store."""
 
 import contextlib
+import errno
 import html
 import json
 import subprocess
@@ -19,7 +20,7 @@ from running import environment_of
 
 import matinee
 from matinee.cli.main import main
-from matinee.errors import ConfigError
+from matinee.errors import ConfigError, StoreError
 from matinee.evaluate.comparison import compare_models
 from matinee.formats.decision import ChampionVerdict, DecisionFile, by_hand
 from matinee.formats.example_lists import ExampleList, ListedMovie
@@ -140,6 +141,22 @@ def test_a_held_candidate_differs_from_the_champion_as_the_gate_says(
     assert all(50 < float(megabytes) < 50_000 for megabytes in memory[-2:])
     assert main(["compare", "v0001", "nothing", "--store", str(store)]) == 2
     assert "Held candidates: " + held.candidate.digest in capsys.readouterr().err
+
+
+def test_a_store_that_can_only_be_read_is_compared_without_a_lock(
+    judged: tuple[matinee.Retrained, matinee.Retrained], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = ["compare", "v0001", "v0001", "--store", str(store_of(judged[0]))]
+    for cause, status in (
+        (OSError(errno.EROFS, "Read-only file system"), 0),
+        (OSError(errno.ENOSPC, "full"), 1),
+    ):
+
+        def refuse(_: Store, cause: OSError = cause) -> NoReturn:
+            raise StoreError("could not be written") from cause
+
+        monkeypatch.setattr(Store, "in_use", refuse)
+        assert main(call) == status
 
 
 def test_a_release_has_a_report_for_people(

@@ -66,7 +66,7 @@ def private_folder() -> Path | None:
     """A folder that only this user can use: one in the temporary folder, or else that of the session.
 
     A service of this user has no session, and must find the same lock. None, with a warning, where somebody else has
-    taken the name: then trainings start without waiting.
+    taken the name or the folder can't be made: then trainings start without waiting.
     """
     temporary = Path(tempfile.gettempdir())
     if _is_private(temporary):
@@ -78,8 +78,8 @@ def private_folder() -> Path | None:
     if found := next((folder for folder in (made, session) if _is_private(folder)), None):
         return found
     log.warning(
-        "Other users can use %s, so no lock is kept in it, and trainings do not wait for each other. Remove it, or set "
-        "XDG_RUNTIME_DIR to a folder of mode 0700.",
+        "%s is not a folder that only this user can use, so no lock is kept in it, and trainings do not wait for each "
+        "other. Remove it or free the disk, or set XDG_RUNTIME_DIR to a folder of mode 0700.",
         made,
     )
     return None

@@ -97,7 +97,7 @@ def test_examples_have_the_reason_and_the_hits() -> None:
     titles = [None, *(f"Film {movie}" for movie in range(1, 12))]
     library = Library(
         users=pl.DataFrame({"user_id": np.arange(30) * 7}),
-        movies=pl.DataFrame({"movie_id": np.arange(12) + 100, "title": titles, "train_rows": np.arange(12)}),
+        movies=pl.DataFrame({"movie_id": np.arange(12) + 100, "title": titles}),
         scale=(1.0, 5.0),
         relevant_from=4.0,
     )
@@ -111,7 +111,7 @@ def test_examples_have_the_reason_and_the_hits() -> None:
     assert (first.rated, first.best) == (1, ["movie 100"])
     assert first.listed[0].model_dump() == {
         "title": "Film 1",
-        "train_rows": 1,
+        "train_rows": 3,  # users 1, 13 and 25
         "because": "movie 100",
         "liked": True,
     }

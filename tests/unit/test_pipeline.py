@@ -12,6 +12,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import NoReturn
 
+import numpy as np
+import polars as pl
 import pytest
 from calls import retrain_words
 from judged import store_of
@@ -32,8 +34,10 @@ from matinee.publish.report.release_page import release_page
 from matinee.release import verify
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
+from matinee.split.hash_split import SUBSETS
 from matinee.store import Reference, Store
 from matinee.store.documents import read_as
+from matinee.store.ratings import read_ratings
 from matinee.tasks import pages
 from matinee.train import device_lock
 
@@ -213,12 +217,23 @@ def test_a_report_shows_titles_and_ids_as_text_and_does_without_what_was_pruned(
 
 
 def test_a_refit_on_all_rows_is_published_by_one_call(sample: Path, tmp_path: Path) -> None:
+    """The release counts the rows of the refit, so that a movie whose only rows are test rows can be recommended."""
     settings = read_settings(assignments=["train.epochs=3", "train.refit=all"])
     run = matinee.retrain(
         sample / "ratings.csv", sample / "movie_titles.csv", tmp_path / "store", settings=settings
     )
     assert run.release is not None
     assert (run.release / "tested.safetensors").is_file()
+    split = Store(tmp_path / "store").path(run.split)
+    tested, everything = (read_ratings(split, subsets) for subsets in (SUBSETS[:2], SUBSETS))
+    for axis, codes in ("users", everything.users), ("movies", everything.movies):
+        table = pl.read_parquet(run.release / f"{axis}.parquet")
+        assert table["train_rows"].to_list() == np.bincount(codes).tolist()
+        earlier = tested.users if axis == "users" else tested.movies
+        assert table["tested_rows"].to_list() == np.bincount(earlier, minlength=table.height).tolist()
+    liked = everything.movies[everything.ratings >= 4]
+    catalog = matinee.load(run.release).catalog
+    assert catalog.liked_rows.tolist() == np.bincount(liked, minlength=len(catalog.liked_rows)).tolist()
 
 
 def test_the_champion_is_published_again_with_other_weights(

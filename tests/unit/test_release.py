@@ -198,11 +198,10 @@ def test_the_prior_has_the_moments_of_the_trained_users(tmp_path: Path) -> None:
         "movie_factors": np.float32([[1], [3]]),
     }
     pq.write_table(pa.table({"train_rows": [4, 1, 0]}), tmp_path / "users.parquet")
-    pq.write_table(pa.table({"train_rows": [4, 1]}), tmp_path / "movies.parquet")
     codes = {"user_code": np.int32([0, 0, 0, 0, 1]), "movie_code": np.int32([0, 0, 0, 1, 0])}
     rating = np.float32([5, 5, 5, 12, 4])  # residuals -1 (three times), 1, 2
     pq.write_table(pa.table({**codes, "rating": rating}), tmp_path / "train.parquet")
-    prior = estimate_user_prior(weights, tmp_path)
+    prior = estimate_user_prior(weights, tmp_path, movie_rows=np.array([4, 1]))
     assert prior.noise_precision == pytest.approx(5 / 8)
     np.testing.assert_allclose(prior.mean, [4 / 3, 1 / 3])  # the square root of the rows: 2 to 1
     np.testing.assert_allclose(prior.covariance, np.full((2, 2), 8 / 9))

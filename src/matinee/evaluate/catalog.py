@@ -6,7 +6,7 @@ rate, and lists by popularity.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ from matinee.release import scoring as forward
 from matinee.release.arrays import Doubles, Scores
 from matinee.release.liking import liked_from, popularity
 from matinee.release.ranking_model import RankingModel
+from matinee.store.ratings import count_codes, row_chunks
 
 # Rating points per unit of popularity on a scale of 1 to 5, for users without a rating. The best one was between .8 and
 # 1.4 on each data set that was tried (docs/notes.md).
@@ -63,13 +64,31 @@ class NamedWeights:
 
 @dataclass(frozen=True)
 class Catalog:
-    """The movies that a model ranks; `train_rows` and `liked_rows` are by movie code."""
+    """The movies that a model ranks; `train_rows` and `liked_rows`, by movie code, count the rows of its fit."""
 
     rating_model: NamedWeights | None  # None where there are plays alone
     train_rows: NDArray[np.int64]
     liked_rows: NDArray[np.int64]
     users: int
     scale: tuple[float, float]
+
+    @classmethod
+    def of(
+        cls,
+        fitted: DatedRatings,
+        *,
+        rating_model: NamedWeights | None,
+        sizes: tuple[int, int],
+        scale: tuple[float, float],
+    ) -> Self:
+        """The catalog of models that were fitted on some rows, with the numbers of users and movies."""
+        users, movies = sizes
+        liked = np.zeros(movies, np.int64)
+        for chunk in row_chunks(len(fitted)):
+            likes = fitted.ratings[chunk] >= liked_from(scale)
+            liked += np.bincount(fitted.movies[chunk][likes], minlength=movies)
+        rows = count_codes(fitted.movies, movies)
+        return cls(rating_model, train_rows=rows, liked_rows=liked, users=users, scale=scale)
 
     @property
     def relevant_from(self) -> float:

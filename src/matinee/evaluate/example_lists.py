@@ -8,10 +8,12 @@ import polars as pl
 from matinee.evaluate.metrics import DatedRatings
 from matinee.evaluate.ranking import TOP, top
 from matinee.formats.example_lists import ExampleList, ExampleLists, ListedMovie
+from matinee.release.arrays import Counts
 from matinee.release.plays import is_of_plays
 from matinee.release.ranking_model import RankingModel, grade_codes
 from matinee.release.rating_levels import to_levels
 from matinee.schemas.encoded import TEXT_COLUMNS
+from matinee.store.ratings import count_codes
 
 _USERS = 10
 _BEST = 5  # titles that say what a user likes
@@ -22,7 +24,7 @@ class Library:
     """Ids and titles by code, and what counts as liked."""
 
     users: pl.DataFrame  # user_id
-    movies: pl.DataFrame  # movie_id, title, train_rows
+    movies: pl.DataFrame  # movie_id, title
     scale: tuple[float, float]
     relevant_from: float
 
@@ -45,6 +47,7 @@ def make_examples(
     liked = test.ratings >= library.relevant_from
     able = np.unique(test.users[liked])
     chosen = able[np.unique(np.linspace(0, len(able) - 1, min(_USERS, len(able))).astype(np.int64))]
+    movie_rows = count_codes(seen.movies, library.movies.height)
     return ExampleLists(
         users=[
             _example(
@@ -53,6 +56,7 @@ def make_examples(
                 seen.take(np.flatnonzero(seen.users == user)),
                 set(test.movies[liked & (test.users == user)].tolist()),
                 library,
+                movie_rows=movie_rows,
             )
             for user in chosen
         ]
@@ -66,7 +70,13 @@ def id_of(table: pl.DataFrame, axis: str, code: int) -> int | str:
 
 
 def _example(
-    user: int, model: RankingModel, rows: DatedRatings, found: set[int], library: Library
+    user: int,
+    model: RankingModel,
+    rows: DatedRatings,
+    found: set[int],
+    library: Library,
+    *,
+    movie_rows: Counts,
 ) -> ExampleList:
     levels = to_levels(rows.ratings, library.scale)
     scores = model.scores(rows.movies, levels)[None]
@@ -89,7 +99,7 @@ def _example(
         listed=[
             ListedMovie(
                 title=library.title(movie),
-                train_rows=int(library.movies["train_rows"][movie]),
+                train_rows=int(movie_rows[movie]),
                 because=because(movie),
                 liked=movie in found,
             )

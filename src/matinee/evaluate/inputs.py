@@ -96,7 +96,12 @@ def collect_inputs(
         bias_only=errors(baseline.predict(test.users, test.movies)),
         global_mean=errors(np.full(len(test), baseline.mean)),
         slicings=slicings,
-        catalog=_catalog(movies, NamedWeights(weights, trained.model), users=users.height, scale=scale),
+        catalog=Catalog.of(
+            fitted,
+            rating_model=NamedWeights(weights, trained.model),
+            sizes=(users.height, movies.height),
+            scale=scale,
+        ),
         against_champion=against_champion,
         against_anchor=against_anchor,
         drift=measure_drift(manifest, (train, valid, test), (users, movies), champion),
@@ -104,11 +109,6 @@ def collect_inputs(
         movie_rows=movie_rows,
         movie_ids=movies["movie_id"].to_numpy(),
     )
-
-
-def _catalog(movies: pl.DataFrame, model: NamedWeights, *, users: int, scale: tuple[float, float]) -> Catalog:
-    train_rows, liked_rows = movies["train_rows"].to_numpy(), movies["liked_rows"].to_numpy()
-    return Catalog(model, train_rows=train_rows, liked_rows=liked_rows, users=users, scale=scale)
 
 
 def measure_drift(

@@ -5,6 +5,7 @@ As `matinee.evaluate.step`, where there are ratings.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -61,16 +62,10 @@ class _Inputs:
         low, high = self.manifest.scale
         return low, high
 
-    @property
+    @cached_property
     def catalog(self) -> Catalog:
-        train_rows = self.movies["train_rows"].to_numpy()
-        return Catalog(
-            rating_model=None,
-            train_rows=train_rows,
-            liked_rows=train_rows,
-            users=self.users.height,
-            scale=self.scale,
-        )
+        sizes = self.users.height, self.movies.height
+        return Catalog.of(self.fitted, rating_model=None, sizes=sizes, scale=self.scale)
 
     def drift(self, champion: ComparedModel | None) -> Drift | None:
         return measure_drift(
@@ -112,8 +107,7 @@ def write_play_evaluation(
     )
     file = _decide(inputs, model, lists, champion=champion, anchor=anchor, settings=settings)
     write_json(folder / DecisionFile.NAME, file)
-    relevant_from = inputs.catalog.relevant_from
-    library = Library(inputs.users, inputs.movies, inputs.scale, relevant_from)
+    library = Library(inputs.users, inputs.movies, inputs.scale, inputs.catalog.relevant_from)
     write_json(folder / ExampleLists.NAME, make_examples(model, inputs.fitted, inputs.test, library))
     progress.begin("temporal holdout")
     metrics = _measure(inputs, lists, temporal_holdout())

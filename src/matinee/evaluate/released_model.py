@@ -37,7 +37,7 @@ class ReleasedModel:
         return predict_codes(release, release.users.encode(user_ids), release.movies.encode(movie_ids))
 
     def knows_ids(self, user_ids: Ids, movie_ids: Ids) -> NDArray[np.bool_]:
-        """Which pairs have a user and a movie that both have training rows in this release."""
+        """Which pairs have a user and a movie that both have rows that the tested weights were fitted on."""
         users, movies = self.release.users.encode(user_ids), self.release.movies.encode(movie_ids)
         known: NDArray[np.bool_] = self._rated("users", users) & self._rated("movies", movies)
         return known
@@ -64,9 +64,8 @@ class ReleasedModel:
         return RankedModel(self.release.ranking, self.release.movies.keys, (float(low), float(high)))
 
     def _rated(self, axis: str, codes: NDArray[np.int32]) -> NDArray[np.bool_]:
-        rows = pl.read_parquet(self._folder / f"{axis}.parquet", columns=["train_rows"])[
-            "train_rows"
-        ].to_numpy()
+        table = pl.read_parquet(self._folder / f"{axis}.parquet")
+        rows = table["tested_rows" if "tested_rows" in table.columns else "train_rows"].to_numpy()
         rated: NDArray[np.bool_] = (codes >= 0) & (rows[codes] > 0)
         return rated
 

@@ -78,7 +78,9 @@ class PairOrders(Format):
 class ShownMovies(Format):
     """Which movies lists of ten show, whether or not anyone liked them."""
 
-    mean_train_rows: float = Field(description="Mean number of train rows of a listed movie.")
+    mean_train_rows: float = Field(
+        description="Mean number of rows of a listed movie that the model was fitted on."
+    )
     share_by_decile: list[float] = Field(
         description="Share of all entries by tenth of the catalog, the tenth with the most train rows first."
     )

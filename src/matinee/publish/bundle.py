@@ -6,15 +6,15 @@ from importlib.metadata import version as installed
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pyarrow.parquet as pq
 
 from matinee.evaluate.drift import add_up
 from matinee.evaluate.tested import Models
 from matinee.formats.dataset import Profile
 from matinee.formats.decision import DecisionFile, RefitVerdict, Verdict
-from matinee.formats.manifests import CandidateManifest, DatasetManifest, SplitManifest
+from matinee.formats.manifests import CandidateManifest, DatasetManifest, RankingManifest, SplitManifest
 from matinee.publish.card import write_card, write_examples
+from matinee.publish.id_tables import write_id_tables
 from matinee.publish.manifest_notes import describe_fit, describe_split
 from matinee.registry import now
 from matinee.release import SCHEMA_VERSION, TESTED, WEIGHTS, inspect, sha256
@@ -32,7 +32,6 @@ from matinee.release.rating_levels import to_levels
 from matinee.release.signature import sign, signing_key
 from matinee.release.user_prior import PRIOR, estimate_user_prior
 from matinee.release.weights import halve_weights, read_weights
-from matinee.schemas.encoded import TEXT_COLUMNS
 from matinee.settings import Settings
 from matinee.split.hash_split import SUBSETS
 from matinee.store import Reference, Store
@@ -92,7 +91,7 @@ class Bundle:
         """Write all files of the release, and check that it loads."""
         partial.mkdir()
         self._copy_models(partial)
-        self._copy_tables(partial)
+        self._write_tables(partial)
         self._copy_evaluation(partial, self.store.path(evaluation))
         self._write_seen(partial)
         self._write_user_prior(partial)
@@ -121,9 +120,21 @@ class Bundle:
             if shipped.ranking != tested.ranking:
                 halve_weights(self.store.path(tested.ranking) / RANKING, folder / TESTED_RANKING)
 
-    def _copy_tables(self, folder: Path) -> None:
-        for axis in ("user", "movie"):
-            _write_ids(self.store.path(self.split) / f"{axis}s.parquet", folder / f"{axis}s.parquet", axis)
+    def _write_tables(self, folder: Path) -> None:
+        split = self._split_manifest
+        write_id_tables(
+            folder,
+            split=self.store.path(self.split),
+            scale=(split.scale[0], split.scale[1]),
+            shipped=self._fitted_on(self.shipped),
+            tested=self._fitted_on(self.tested),
+        )
+
+    def _fitted_on(self, models: Models) -> list[str]:
+        """The subsets of the split that models were fitted on."""
+        if models.ranking:
+            return self.store.read(RankingManifest, models.ranking.digest).subsets
+        return self.store.read(CandidateManifest, models.judged.digest).fitted_on  # of an earlier version
 
     @staticmethod
     def _copy_evaluation(folder: Path, evaluation: Path) -> None:
@@ -153,7 +164,9 @@ class Bundle:
             return
         weights = read_weights(folder / WEIGHTS)
         if "user_factors" in weights:
-            write_json(folder / PRIOR, estimate_user_prior(weights, self.store.path(self.split)).to_file())
+            rows = pq.read_table(folder / "movies.parquet", columns=["train_rows"])["train_rows"].to_numpy()
+            prior = estimate_user_prior(weights, self.store.path(self.split), movie_rows=rows)
+            write_json(folder / PRIOR, prior.to_file())
 
     def _write_card(self, folder: Path, manifest: ReleaseManifest) -> None:
         candidate, dataset = self.tested.candidate, self._split_manifest.dataset
@@ -216,14 +229,3 @@ def _schema_version(*, plays: bool, text_ids: bool) -> int:
     if text_ids:
         return TEXT_SCHEMA_VERSION
     return PLAYS_SCHEMA_VERSION if plays else SCHEMA_VERSION
-
-
-def _write_ids(source: Path, target: Path, axis: str) -> None:
-    """Copy a table of users or movies. Text ids become its ids, and their numbers its keys."""
-    table, text = pl.read_parquet(source), TEXT_COLUMNS[f"{axis}_id"]
-    if text not in table.columns:
-        shutil.copyfile(source, target)
-        return
-    keys = table[f"{axis}_id"].rename(f"{axis}_key")
-    named = table.with_columns(table[text].alias(f"{axis}_id")).drop(text).with_columns(keys)
-    pq.write_table(named.to_arrow(compat_level=pl.CompatLevel.oldest()), target, compression="zstd")

@@ -154,27 +154,31 @@ def describe(weights: Mapping[str, NDArray[Any]], rows: NDArray[np.int64], codes
     return features.astype(np.float64)
 
 
-def estimate_user_prior(weights: Mapping[str, NDArray[Any]], split: Path) -> UserPrior:
+def estimate_user_prior(
+    weights: Mapping[str, NDArray[Any]], split: Path, *, movie_rows: NDArray[np.int64]
+) -> UserPrior:
     """The prior of a dot model's weights: the spread of trained users and their picks, the noise of training rows.
 
-    Reads `train.parquet`, in batches, `users.parquet` and `movies.parquet` in the folder `split`. From two million
-    rows on, evenly spaced rows and users stand for all of them. A user counts by the square root of the rows: those
-    with many are known better, and most ratings to come are theirs.
+    Reads `train.parquet`, in batches, and `users.parquet` in the folder `split`. From two million rows on, evenly
+    spaced rows and users stand for all of them. A user counts by the square root of the rows: those with many are
+    known better, and most ratings to come are theirs.
+
+    Args:
+        weights: The weights.
+        split: Folder of the split.
+        movie_rows: How many rows of each movie the weights were fitted on, as the release's catalog has them.
     """
-    counts = {
-        table: pq.read_table(split / f"{table}.parquet", columns=["train_rows"])["train_rows"].to_numpy()
-        for table in ("users", "movies")
-    }
+    user_rows = pq.read_table(split / "users.parquet", columns=["train_rows"])["train_rows"].to_numpy()
     users, movies, square = _read_rows(weights, split / "train.parquet")
     asked = np.unique(users)
     vectors = np.column_stack([weights["user_factors"][asked], weights["user_bias"][asked]]).astype(
         np.float64
     )
-    weight = np.sqrt(counts["users"][asked])
+    weight = np.sqrt(user_rows[asked])
     weight /= max(weight.sum(), 1.0)
     mean = weight @ vectors
     apart = vectors - mean
-    features = describe(weights, counts["movies"], np.arange(len(counts["movies"]), dtype=np.int32))
+    features = describe(weights, movie_rows, np.arange(len(movie_rows), dtype=np.int32))
     return UserPrior(
         noise_precision=1 / max(square, 1e-6),
         mean=mean,

@@ -16,10 +16,12 @@ from matinee.formats.manifests import (
 )
 from matinee.release.arrays import Ids
 from matinee.release.idmap import IdMap
+from matinee.release.liking import liked_from
 from matinee.release.ranking_model import RANKING, load_model
 from matinee.release.release import WEIGHTS
 from matinee.release.scoring import predict
 from matinee.release.weights import read_weights
+from matinee.split.fitted_rows import count_fitted_rows
 from matinee.store import Store
 
 
@@ -89,13 +91,12 @@ class StoredCandidate:
         return seen
 
     def knows_ids(self, user_ids: Ids, movie_ids: Ids) -> NDArray[np.bool_]:
-        """Which pairs have a user and a movie that both have train rows."""
+        """Which pairs have a user and a movie that both have rows that the weights were fitted on."""
+        low, high = self.split.scale
         folder = self._store.folder("splits", self.split.digest)
+        fitted = count_fitted_rows(folder, self.fitted_on, liked_from=liked_from((low, high)))
         known = np.ones(len(user_ids), np.bool_)
-        for axis, ids in (("user", user_ids), ("movie", movie_ids)):
-            rows = pl.read_parquet(folder / f"{axis}s.parquet", columns=["train_rows"])[
-                "train_rows"
-            ].to_numpy()
+        for axis, ids, rows in (("user", user_ids, fitted.users), ("movie", movie_ids, fitted.movies)):
             codes = self._maps[axis].encode(ids)
             known &= (codes >= 0) & (rows[codes] > 0)
         return known

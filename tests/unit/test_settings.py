@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from matinee.cli.main import main
 from matinee.errors import ConfigError
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings, setting_names
@@ -195,3 +196,27 @@ def test_an_unusual_number_in_an_assignment_is_refused(text: str) -> None:
 
 def test_the_later_of_two_assignments_wins() -> None:
     assert read_settings(assignments=["train.epochs=1", "train.epochs=2"]).train.epochs == 2
+
+
+def test_the_verb_lists_the_settings_of_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["settings"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert {line.split()[0] for line in listed if "." in line.partition(" ")[0]} == set(setting_names())
+    assert next(line for line in listed if line.startswith("train.sweeps")).split()[1] == "–"
+
+    assert (
+        main(["settings", "gate.tolerance", "sweeps", "--preset", "accurate", "--set", "train.sweeps=99"])
+        == 0
+    )
+    shown = capsys.readouterr().out
+    assert (
+        "gate.tolerance\n  value    0.002\n  values   number, ≥ 0, ≤ 10\n  meaning  Maximum increase" in shown
+    )
+    assert "train.sweeps\n  value    99\n" in shown
+
+    assert main(["settings", "gate", "--json"]) == 0
+    (facts,) = json.loads(capsys.readouterr().out).values()
+    assert {each["name"].partition(".")[0] for each in facts} == {"gate"}
+    assert main(["settings", "train.epoch"]) == 2
+    assert "the nearest is train.epochs" in capsys.readouterr().err
+    assert main(["settings", "--set", "train.sweeps=9"]) == 2  # refused as by a run

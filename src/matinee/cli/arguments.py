@@ -11,7 +11,7 @@ from matinee.cli import terminal
 from matinee.cli.maintenance_arguments import add_maintenance_verbs
 from matinee.cli.operations import OPERATIONS
 from matinee.cli.page_arguments import add_page_verbs
-from matinee.cli.plan_arguments import add_plan
+from matinee.cli.plan_arguments import add_plan, add_settings_verb
 from matinee.cli.recommend_arguments import add_recommend_verbs
 from matinee.cli.registry_arguments import add_registry_verbs
 from matinee.cli.serve_arguments import add_serve_verb
@@ -25,7 +25,7 @@ from matinee.ops.folders import path, source_text
 _COMPLAINT_LENGTH = 500
 # The verbs as the help lists them.
 _GROUPS: Final = {
-    "make a release": "sample plan ingest retrain tune",
+    "make a release": "sample settings plan ingest retrain tune",
     "use a release": "recommend predict similar explain serve export",
     "inspect and compare releases": "releases show evaluate compare report",
     "manage releases and the store": "promote rollback sign backup restore migrate prune forget",
@@ -143,6 +143,7 @@ def build_parser() -> _Parser:
     add_plan(verb)
     _add_data_verbs(verb)
     add_tune(verb)
+    add_settings_verb(verb)
     _add_answer_verbs(verb)
     add_recommend_verbs(verb)
     add_serve_verb(verb)

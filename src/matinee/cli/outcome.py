@@ -21,6 +21,7 @@ UNLOGGED: Final = {
     "report",
     "restore",
     "rollback",
+    "settings",
     "show",
     "sign",
     "similar",

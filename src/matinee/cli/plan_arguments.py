@@ -1,4 +1,4 @@
-"""The verb `plan` with its options."""
+"""The verbs `plan` and `settings` with their options."""
 
 from matinee.cli.shared_options import Verb, add_preset, add_settings
 from matinee.cli.values import count, fraction
@@ -40,3 +40,16 @@ def add_plan(verb: Verb) -> None:
     )
     add_preset(plan)
     add_settings(plan)
+
+
+def add_settings_verb(verb: Verb) -> None:
+    """Add the verb `settings` to a command line."""
+    added = verb("settings", "settings_verb.settings", "List the settings with their values and meanings.")
+    added.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="settings to describe, such as train.epochs, or sections, such as gate (default: a table of all)",
+    )
+    add_preset(added)
+    add_settings(added)

@@ -220,3 +220,19 @@ def test_the_verb_lists_the_settings_of_a_run(capsys: pytest.CaptureFixture[str]
     assert main(["settings", "train.epoch"]) == 2
     assert "the nearest is train.epochs" in capsys.readouterr().err
     assert main(["settings", "--set", "train.sweeps=9"]) == 2  # refused as by a run
+
+
+@pytest.mark.parametrize(
+    ("assignments", "name"),
+    [
+        (["split.last_n=2"], "last_n"),
+        (["split.strategy=last_n", "split.test_fraction=0.2"], "test_fraction"),
+        (["split.strategy=temporal", "split.seed=7"], "seed"),
+    ],
+)
+def test_settings_that_the_split_ignores_are_refused(assignments: list[str], name: str) -> None:
+    with pytest.raises(ConfigError, match=f"split.{name} has no effect with split.strategy"):
+        read_settings(assignments=assignments)
+    chosen = read_settings(assignments=["split.test_fraction=0.2"])
+    with pytest.raises(ConfigError, match="given, which --test sets"):
+        chosen.for_test_files(["test.csv"])

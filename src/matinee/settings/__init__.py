@@ -5,11 +5,11 @@ from matinee.settings.model import (
     ModelSettings,
     Resolved,
     Settings,
-    SplitSettings,
     TrainSettings,
 )
 from matinee.settings.outputs import RecommendSettings
 from matinee.settings.ranking import RankSettings
+from matinee.settings.split import SplitSettings
 from matinee.settings.training import AnyModel, AnyTraining, GradientTraining, SamplerTraining
 
 __all__ = [

@@ -20,6 +20,7 @@ from matinee.settings.outputs import RecommendSettings, ReleaseSettings
 from matinee.settings.plays import explain_unused_by_plays, find_unused_by_plays
 from matinee.settings.presets import MethodName, recipe_of
 from matinee.settings.ranking import RankSettings
+from matinee.settings.split import SplitSettings
 from matinee.settings.training import (
     MODELS,
     MOST_RANKS,
@@ -31,33 +32,6 @@ from matinee.settings.training import (
     fill,
     find_unused,
 )
-
-
-class SplitSettings(Section):
-    strategy: Literal["stratified", "shuffle", "given", "temporal", "last_n"] = Field(
-        "stratified",
-        description="How test and validation rows are chosen. stratified draws them by a hash, so that each row "
-        "keeps its subset as data grows. shuffle is the random split of scikit-learn. given reads the test rows "
-        "from --test. temporal takes the latest days, last_n the last ratings of each user.",
-    )
-    test_fraction: float = Field(
-        0.10,
-        gt=0,
-        lt=1,
-        description="Share of the rows that are held out as test rows. No candidate is fitted on them until the gate "
-        "has decided. With train.refit=all, the refit after the gate uses them too.",
-    )
-    valid_fraction: float = Field(
-        0.05, gt=0, lt=1, description="Share of the remaining rows that are held out for early stopping."
-    )
-    last_n: int = Field(
-        1,
-        ge=1,
-        le=1000,
-        description="Number of test rows per user with strategy=last_n. The same number of ratings before them "
-        "become validation rows. split.test_fraction and split.valid_fraction then have no effect.",
-    )
-    seed: int = Field(42, ge=0, lt=2**32, description="Random seed of the split.")
 
 
 class ModelSettings(Section):
@@ -223,7 +197,7 @@ class Settings(Section):
             test: Paths of the test files; empty if there are none.
 
         Raises:
-            ConfigError: The strategy and the files contradict each other.
+            ConfigError: The split and the files contradict each other.
         """
         if not test:
             if self.split.strategy == "given":
@@ -237,7 +211,9 @@ class Settings(Section):
                 f"Test files were given, but split.strategy={self.split.strategy} chooses its own test rows. "
                 "Leave out one of the two."
             )
-        return self.model_copy(update={"split": self.split.model_copy(update={"strategy": "given"})})
+        given = self.model_copy(update={"split": self.split.model_copy(update={"strategy": "given"})})
+        given.split.check()
+        return given
 
     def resolved(self) -> "Resolved":
         """The settings that the steps use: each None is replaced by the value of the recipe.
@@ -259,7 +235,7 @@ class Settings(Section):
         return self.resolved().written()
 
     def check(self) -> None:
-        """Raise ConfigError if settings contradict each other, or if the chosen model and method do not use them."""
+        """Raise ConfigError if settings contradict each other, or if the chosen model, method or split ignores them."""
         plays = self.ingest.feedback == "implicit"
         if plays and (useless := find_unused_by_plays(self, usual=Settings().spelled_out())):
             raise ConfigError(" ".join(map(explain_unused_by_plays, useless)))
@@ -272,6 +248,7 @@ class Settings(Section):
             raise ConfigError(
                 " ".join(explain_unused(name, model=self.model.name, method=recipe.method) for name in unused)
             )
+        self.split.check()
         self.resolved()
 
 

@@ -57,7 +57,7 @@ def _why_skipped(step: Step, settings: object) -> str:
     is_refit = step in {Step.REFIT, Step.REFIT_RANKING}
     if not is_refit or not isinstance(settings, Settings) or settings.train.refit == "all":
         return ""
-    return f"skipped, because train.refit is {settings.train.refit} and not all; the tested model is used"
+    return "skipped, because a refit on all rows needs train.refit=all"
 
 
 class StepRunner:

@@ -13,10 +13,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from matinee.schemas.delimiters import pattern
+
+_WHITE: Final = r"\s\""
 LONGEST: Final = 255  # bytes of a text id
 _LOW_BITS: Final = np.uint64(2**63 - 1)
-_DELIMITERS: Final = re.compile(r"[,;\t|]|::")
-_WORDS: Final = re.compile(r"[\s,;|\"]+|::")
+_DELIMITERS: Final = re.compile(pattern())
+_WORDS: Final = re.compile(f"{pattern(_WHITE)}+")
 _QUOTED: Final = re.compile(r'"((?:[^"]|"")*)"')
 _ESCAPED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _BLANKS: Final = " \t\r\ufeff\xa0"

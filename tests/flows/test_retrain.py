@@ -125,7 +125,7 @@ def test_the_release_has_the_movies_that_each_user_rated(
 def test_a_refit_that_is_not_configured_is_one_line_of_the_log(
     first: tuple[Path, dict[str, Any]], logged: list[logging.LogRecord]
 ) -> None:
-    skipped = "skipped, because train.refit is train_valid and not all; the tested model is used"
+    skipped = "skipped, because a refit on all rows needs train.refit=all"
     lines = "\n".join(record.getMessage() for record in logged)
     assert f"\nrefit: {skipped}\nrefit_ranking: {skipped}\npublish: " in lines
 

@@ -13,6 +13,7 @@ from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading import text_table
 from matinee.ingest.reading.text_table import NumberedTexts, TextTable
 from matinee.release.idmap import IdMap, parse_id
+from matinee.schemas.delimiters import DELIMITERS
 from matinee.schemas.text_ids import ids_within, number_of, numbers_of_column
 from matinee.store.erased_users import ErasedUser, Forgotten
 
@@ -79,7 +80,8 @@ def test_lines_that_mention_an_erased_text_id_are_known() -> None:
     assert [listed.mentioned(text) for text in ('x;"a b";5', "0017|3|", "u\t17", "ab,3", "=a b,")] == [
         *(True, True, True, False, True)
     ]
-    assert ids_within("a::b") >= {"a", "b"}
+    for delimiter in DELIMITERS.values():
+        assert ids_within(f"a{delimiter}b") >= {"a", "b"}
     for line in ('"x""y",5', '5,"x\\"y"', 'x"y;5'):  # as files escape a quote
         assert Forgotten(b"key").plus('x"y').mentioned(line), line
         assert ErasedUser.of('x"y').is_mentioned(line), line

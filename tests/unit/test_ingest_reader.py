@@ -16,6 +16,7 @@ from matinee.ingest.reading.blocks import read_blocks
 from matinee.ingest.reading.parallel_parsing import parse_in_order
 from matinee.ingest.reading.recognition import recognize
 from matinee.ingest.reading.sources import source_of
+from matinee.schemas.delimiters import DELIMITERS, QUOTABLE
 from matinee.schemas.ratings import ratings_schema
 from matinee.settings.ingest import IngestSettings
 
@@ -83,7 +84,7 @@ def lines(draw: st.DrawFn, delimiter: str) -> str:
 def test_accepted_and_rejected_rows_equal_those_of_a_slow_reader(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    delimiter = data.draw(st.sampled_from([",", ";", "\t", "::", "|"]))
+    delimiter = data.draw(st.sampled_from([*DELIMITERS.values()]))
     ends = data.draw(st.sampled_from([["\n"], ["\r\n"], ["\n", "\r\n"]]))
     body = data.draw(st.lists(lines(delimiter), max_size=30))
     text = delimiter.join(["userId", "movieId", "rating", "date", "note"]) + "\n"
@@ -95,7 +96,7 @@ def test_accepted_and_rejected_rows_equal_those_of_a_slow_reader(
     dialect = recognize(text.encode(), IngestSettings(), label="x")
     assume(dialect.dates == kernel.SECONDS)  # other forms have their own tests
     assume(not dialect.empty_more and not dialect.decimal_ids and not dialect.rewritten)
-    quoted = delimiter in ",;\t"
+    quoted = delimiter in QUOTABLE
     _, _, rest = text.partition("\n")
     expected = slow_read("\n" + rest, delimiter=delimiter, quoted=quoted, columns=5)
     found = read(

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import html
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -31,6 +32,7 @@ from matinee.pipeline.finished import find_finished
 from matinee.publish import step
 from matinee.publish.report.release_facts import Neighbours, collect_facts
 from matinee.publish.report.release_page import release_page
+from matinee.registry import Registry
 from matinee.release import verify
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
@@ -53,6 +55,30 @@ def test_a_second_call_computes_nothing_and_a_held_candidate_is_not_released(
     assert first.release is not None
     assert matinee.load(first.release).manifest["metrics"]["rmse"] == first.metrics.rmse
     assert (held.release, held.publication.promoted) == (None, False)
+
+
+def test_a_champion_that_other_settings_of_the_gate_hold_is_reported_as_held(
+    sample: Path, judged: tuple[matinee.Retrained, matinee.Retrained], tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(store_of(judged[0]), store)
+    worse = ["train.epochs=1", "train.learning_rate=0.0001"]
+
+    def retrain(*assignments: str) -> matinee.Retrained:
+        sources = sample / "ratings.csv", sample / "movie_titles.csv"
+        return matinee.retrain(*sources, store, settings=read_settings(assignments=[*worse, *assignments]))
+
+    lenient = retrain("gate.tolerance=10", "gate.ranking_tolerance=1", "gate.slices=false").publication
+    assert (lenient.promoted, lenient.release) == (True, "v0002")
+    held = retrain().publication
+    registry = Registry.open(store)
+    assert (held.promoted, held.release, registry.champion()) == (False, None, "v0002")
+    assert not registry.held()  # it is a release
+
+    registry.point_to("v0002", action="promote", reason="promote by name")
+    by_hand = retrain().publication
+    assert (by_hand.promoted, by_hand.release) == (True, "v0002")
+    assert by_hand.reason == f"promote by name; the gate said: {held.reason}"
 
 
 def test_a_finished_run_is_found_in_the_store(

@@ -4,12 +4,15 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from matinee.cli.main import main
 from matinee.errors import ConfigError
+from matinee.schemas.delimiters import DELIMITERS
 from matinee.settings import Settings
+from matinee.settings.ingest import DelimiterName
 from matinee.settings.parse import read_settings, setting_names
 from matinee.settings.presets import RECIPES
 
@@ -236,3 +239,7 @@ def test_settings_that_the_split_ignores_are_refused(assignments: list[str], nam
     chosen = read_settings(assignments=["split.test_fraction=0.2"])
     with pytest.raises(ConfigError, match="given, which --test sets"):
         chosen.for_test_files(["test.csv"])
+
+
+def test_every_delimiter_can_be_set() -> None:
+    assert get_args(DelimiterName) == ("auto", *DELIMITERS, "blanks")

@@ -68,7 +68,12 @@ def _release_line(summary: "Summary", store: Path) -> str:
 def _held_line(summary: "Summary", store: Path) -> str:
     digest = summary.folders[Step.TRAIN if Step.TRAIN in summary.folders else Step.RANK].rpartition("/")[2]
     reasons = f"`matinee show --store {shlex.quote(str(store))} {digest}` has all reasons"
-    for manifest in Registry(store).manifests():
+    registry = Registry(store)
+    for manifest in registry.manifests():
+        if manifest.candidate == digest and manifest.version == registry.champion():
+            return (
+                f"{manifest.version} stays the champion, although the gate holds its candidate now; {reasons}"
+            )
         if manifest.candidate == digest:
             again = promotion(store, manifest.version)
             return (

@@ -44,7 +44,8 @@ def publish(store: Store, tested: Tested, *, shipped: Models, settings: Settings
 
     If another run has changed the champion or the anchor since the evaluation, the candidate is evaluated again. A
     candidate that already is the champion keeps its evaluation: only the weights to publish can differ, as in a first
-    run with `train.refit=all`.
+    run with `train.refit=all`. If the gate holds it now, by other settings, it stays the champion, and the hold is
+    logged.
 
     Args:
         store: The store.
@@ -102,8 +103,9 @@ def find_publication(
         as_judged = (_version(champion), _version(anchor)) == (decision.champion, decision.anchor)
         if decision.promoted or not as_judged:
             return None
-        if not _is_logged(registry, bundle, tested.evaluation, reason=decision.reason):
-            return None
+    decision = _or_by_hand(registry, decision, version)
+    if not decision.promoted and not _is_logged(registry, bundle, tested.evaluation, reason=decision.reason):
+        return None
     return _conclude(registry, bundle, evaluation=tested.evaluation, decision=decision, version=version)
 
 
@@ -198,8 +200,7 @@ def _conclude(
     version: str | None,
 ) -> Publication:
     champion = registry.champion()
-    if version is not None and champion == version and not decision.promoted:  # a person promoted it
-        decision = decision.model_copy(update={"promoted": True, "reason": registry.reason()})
+    decision = _or_by_hand(registry, decision, version)
     if not decision.promoted:
         return _hold(registry, bundle, evaluation, reason=decision.reason)
     if version is None:
@@ -219,6 +220,19 @@ def _conclude(
         evaluation=evaluation.digest,
         warning=None if bundle.refit is None or bundle.refit.passed else bundle.refit.says,
     )
+
+
+def _or_by_hand(registry: Registry, decision: DecisionFile, version: str | None) -> DecisionFile:
+    """The gate's decision; if a person made the release the champion in spite of it, that of the person."""
+    if decision.promoted or version is None or registry.champion() != version:
+        return decision
+    moves = registry.moves()
+    if not moves or moves[-1].action == "publish":  # the gate passed it with other settings
+        return decision
+    reason = registry.reason()
+    if decision.reason not in reason:
+        reason = f"{reason}; the gate said: {decision.reason}"
+    return decision.model_copy(update={"promoted": True, "reason": reason})
 
 
 def _hold(registry: Registry, bundle: Bundle, evaluation: Reference, *, reason: str) -> Publication:

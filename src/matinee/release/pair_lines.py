@@ -11,6 +11,7 @@ from typing import Final, Literal, NamedTuple
 from matinee.containers.encoding import decode_line
 from matinee.errors import DataError
 from matinee.release.idmap import IdMap
+from matinee.schemas.delimiters import ONE_BYTE, pattern
 from matinee.schemas.headers import ALIASES, plain_name
 from matinee.schemas.integers import parse_int64
 from matinee.schemas.text_ids import bare_id
@@ -22,7 +23,7 @@ BLANKS: Final = " \t\r\n\ufeff\xa0"  # around an id, as the parser of ratings ha
 # By the number of commas in a line: probe.txt, qualifying.txt, and the ratings themselves.
 _NETFLIX_HEADERS: Final = ("movieID,userID\n", "movieID,userID,date\n", "movieID,userID,rating,date\n")
 _MOVIE_LINE: Final = re.compile(r"\s*([0-9]+)\s*:\s*")
-_CSV: Final = ",;\t|"
+_CSV: Final = ONE_BYTE
 _DOUBLE_COLON, _TABS, _ANY_BLANKS = "::", "tabs", "blanks"  # ways that CSV does not know
 _CONVERTED: Final = (_DOUBLE_COLON, _TABS, _ANY_BLANKS)
 # Comments, and `sep=;` of spreadsheets.
@@ -117,7 +118,7 @@ def _netflix_as_csv(source: Iterable[str]) -> Iterator[str]:
 
 def _is_above(line: str) -> bool:
     """Whether a line is a comment or `sep=;`, and not a header that begins with a sign."""
-    names = {plain_name(name) for name in re.split(r"[,;\t|]|::", line)}
+    names = {plain_name(name) for name in re.split(pattern(), line)}
     return _ABOVE.fullmatch(line) is not None and not names.intersection(ALIASES["user_id"])
 
 

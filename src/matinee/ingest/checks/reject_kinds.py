@@ -11,15 +11,15 @@ from matinee.ingest.reading.odd_ratings import are_times, explain_ratings
 from matinee.ingest.reading.row_format import name_of
 from matinee.ingest.reading.rows import (
     BLANKS,
-    DELIMITERS,
     LineForm,
     is_wrapped,
     looks_like_ratings,
     split_row,
 )
+from matinee.schemas.delimiters import DELIMITERS, pattern
 
 _JOINED: Final = "files have probably been joined"
-_EMPTY: Final = re.compile(r'[\s,;|"]*')
+_EMPTY: Final = re.compile(pattern(r'\s"') + "*")
 _DRAWN: Final = re.compile(r"[-+=|─┼ ]+|\(\d+ rows?( affected)?\)")
 _DIGITS: Final = re.compile(r"\d{1,2}")
 _WORD: Final = re.compile(r"[^\W\d_]{2,}")

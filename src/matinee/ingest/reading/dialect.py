@@ -11,6 +11,7 @@ from matinee.errors.text import shown
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.columns import KINDS
 from matinee.ingest.reading.rows import BLANKS, LineForm
+from matinee.schemas.delimiters import QUOTABLE
 from matinee.settings.ingest import IngestSettings
 
 _LISTED_COLUMNS: Final = 50
@@ -62,7 +63,7 @@ class Dialect:
         texts = self.text_sides
         numbers[kernel.DELIMITER] = ord(self.delimiter[0])
         numbers[kernel.SECOND] = ord(self.delimiter[1]) if len(self.delimiter) > 1 else kernel.NO_BYTE
-        numbers[kernel.QUOTED] = self.delimiter in ",;\t" and self.form not in BLANKS
+        numbers[kernel.QUOTED] = self.delimiter in QUOTABLE and self.form not in BLANKS
         numbers[kernel.LINE_END] = self.line_end
         numbers[kernel.COLUMNS] = len(self.names)
         numbers[kernel.NEEDED] = max(self.columns.values()) + 1

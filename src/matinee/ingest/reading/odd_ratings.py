@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from matinee.errors.text import shown
+from matinee.schemas.delimiters import RARE_FIRST, pattern
 
-_BEFORE: Final = r"(?:^|[,;\t|: ])\"?"
-_BEHIND: Final = r"(?=\"?\s*(?:$|[,;\t| ]|::))"
+_BEFORE: Final = rf"(?:^|{pattern(': ')})\"?"
+_BEHIND: Final = rf"(?=\"?\s*(?:$|{pattern(' ')}))"
+_FIELD: Final = rf"(?:(?!{pattern(': ')}).)+"
 _NUMBER: Final = r"\d+(?:\.\d+)?"
 # The first form that most ratings have is named, with the remedy.
 _FORMS: Final = {
@@ -38,9 +40,8 @@ _FORMS: Final = {
 _COMPILED: Final = {
     re.compile(f"{_BEFORE}({form}){_BEHIND}", re.IGNORECASE): said for form, said in _FORMS.items()
 }
-_TIME: Final = re.compile(r"[^,;\t|: ]+(?:[,;\t| ]|::)[^,;\t|: ]+(?:[,;\t| ]|::)\d{9,13}(?:\.0)?\s*")
+_TIME: Final = re.compile(rf"{_FIELD}{pattern(' ')}{_FIELD}{pattern(' ')}\d{{9,13}}(?:\.0)?\s*")
 _WORD: Final = re.compile(r"[^\W\d_][^\W\d_ -]*(?: [^\W\d_]+){0,3}[+-]?")
-_DELIMITERS: Final = ("::", "\t", ";", "|", ",", " ")
 _MOST_WORDS: Final = 20  # of a scale
 _REPEATED: Final = 3  # rows of each word, on average
 _FEWEST_COLUMNS: Final = 3
@@ -84,7 +85,7 @@ def _find_word(texts: Sequence[str]) -> str | None:
     """A word of a column that has few different words and nothing else."""
     if all(_WORD.fullmatch(text.strip()) for text in texts):
         return texts[0].strip()
-    for delimiter in _DELIMITERS:
+    for delimiter in (*RARE_FIRST, " "):
         rows = [text.split(delimiter) for text in texts]
         width = len(rows[0])
         if width < _FEWEST_COLUMNS or any(len(row) != width for row in rows):

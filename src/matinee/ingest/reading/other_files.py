@@ -13,6 +13,7 @@ from matinee.containers.encoding import decode_line
 from matinee.errors import DataError
 from matinee.ingest.reading.rows import split_fields
 from matinee.ingest.titles.layout import recognize_titles
+from matinee.schemas.delimiters import ONE_BYTE, RARE_FIRST
 from matinee.schemas.headers import ALIASES, plain_name
 
 _MAGIC: Final = {
@@ -112,7 +113,7 @@ def is_export_of_one_person(names: Collection[str]) -> bool:
 
 def kind_by_header(lines: Sequence[str]) -> str | None:
     """What a file is by the names of its columns, or None for ratings and unknown files."""
-    for delimiter in ("::", "|", "\t", ";", ","):
+    for delimiter in RARE_FIRST:
         header = [plain_name(name) for name in split_fields(lines[0], delimiter)]
         names = {*header}
         if names.intersection(ALIASES["user_id"]) and names.intersection(ALIASES["rating"]):
@@ -162,7 +163,7 @@ def _is_year(field: str) -> bool:
 
 
 def _prose(lines: Sequence[str]) -> str | None:
-    for delimiter in ",;|\t":
+    for delimiter in ONE_BYTE:
         rows = [split_fields(line, delimiter) for line in lines]
         known = _PAIRS.intersection(map(plain_name, rows[0]))
         if len(rows[0]) > 1 and (known or _is_table([*map(len, rows)])):

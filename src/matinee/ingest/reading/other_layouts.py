@@ -8,7 +8,6 @@ from matinee.errors.text import shown
 from matinee.ingest.reading.odd_ratings import explain_ratings
 from matinee.ingest.reading.plays import NEEDED, look_like_text_plays, looks_like_plays
 from matinee.ingest.reading.rows import (
-    DELIMITERS,
     MORE_THAN_HALF,
     LineForm,
     are_most,
@@ -16,6 +15,7 @@ from matinee.ingest.reading.rows import (
     is_number,
     split_row,
 )
+from matinee.schemas.delimiters import DELIMITERS
 from matinee.schemas.headers import ALIASES, plain_name
 from matinee.settings.ingest import IngestSettings
 

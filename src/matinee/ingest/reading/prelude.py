@@ -9,12 +9,13 @@ from matinee.containers import HEAD_BYTES
 from matinee.containers.encoding import decode_line
 from matinee.errors import DataError
 from matinee.ingest.reading import parser_kernel as kernel
+from matinee.schemas.delimiters import QUOTABLE
 
 _SEPARATOR: Final = re.compile(r'"?sep=(.|\\t)"?[;,\t]*', re.I)
 _COMMENTS: Final = "#%"
 _OPENING: Final = re.compile(r' *"')
 _CLOSING: Final = re.compile(r'(?:[^"\\]|\\.|"")*+"', re.DOTALL)
-_DELIMITER: Final = re.compile(r"[,;\t]")
+_DELIMITER: Final = re.compile("|".join(map(re.escape, QUOTABLE)))
 _MOST_JOINED: Final = 20  # lines of one quoted field
 _MOST_COMMENTS: Final = 50  # lines above the rows
 

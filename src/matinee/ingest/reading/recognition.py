@@ -34,7 +34,6 @@ from matinee.ingest.reading.prelude import Prelude, read_prelude
 from matinee.ingest.reading.row_format import FoundColumns, possible_forms, with_form_of_rows, with_row_names
 from matinee.ingest.reading.rows import (
     BLANKS,
-    DELIMITERS,
     MORE_THAN_HALF,
     MOST,
     LineForm,
@@ -50,6 +49,7 @@ from matinee.ingest.reading.unnamed_columns import (
     is_numbering,
     refuse_float_ids,
 )
+from matinee.schemas.delimiters import DELIMITERS
 from matinee.schemas.names import SIDES
 from matinee.settings.ingest import IngestSettings
 from matinee.store.file_kinds import refuse_other_kinds

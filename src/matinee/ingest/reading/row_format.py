@@ -5,8 +5,9 @@ from typing import Final, NamedTuple
 
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.prelude import Prelude
-from matinee.ingest.reading.rows import BLANKS, DELIMITERS, LineForm, are_most, is_wrapped, split_row
+from matinee.ingest.reading.rows import BLANKS, LineForm, are_most, is_wrapped, split_row
 from matinee.ingest.reading.unnamed_columns import lacks_a_name
+from matinee.schemas.delimiters import DELIMITERS
 from matinee.settings.ingest import IngestSettings
 
 _NAMES: Final = {"\t": "tabs"}

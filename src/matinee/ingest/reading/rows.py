@@ -18,9 +18,6 @@ MORE_THAN_HALF: Final = 0.51  # of the first lines; the others are damaged, and 
 _AROUND: Final = " \t\r\ufeff\xa0"
 
 
-DELIMITERS: Final = {",": ",", ";": ";", "tab": "\t", "::": "::", "|": "|"}
-
-
 class LineForm(NamedTuple):
     """A delimiter, and how lines are rewritten before they are parsed."""
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Final
 
 from matinee.ingest.reading.rows import split_fields
+from matinee.schemas.delimiters import QUOTABLE
 from matinee.schemas.integers import parse_int64
 
 _NO_YEAR: Final = frozenset(
@@ -50,13 +51,14 @@ def _is_wrapped(line: str) -> bool:
     """Whether all fields of an enclosed line are within its quotes."""
     inner = unquote(line.strip()) or ""
     return any(
-        len(split_fields(line, delimiter)) == 1 < len(split_fields(inner, delimiter)) for delimiter in ",;\t"
+        len(split_fields(line, delimiter)) == 1 < len(split_fields(inner, delimiter))
+        for delimiter in QUOTABLE
     )
 
 
 def _find_padding(lines: Sequence[str]) -> str:
     """The delimiter of a table that was padded to a rectangle wider than most of its lines; empty if there is none."""
-    for delimiter in ",;\t":
+    for delimiter in QUOTABLE:
         rows = [split_fields(line, delimiter) for line in lines]
         widths = list(map(len, rows))
         width = max(set(widths), key=widths.count)

@@ -14,6 +14,7 @@ from matinee.errors.text import shown
 from matinee.ingest.reading.rows import are_most, bare, is_number, looks_like_ratings, split_fields
 from matinee.ingest.reading.unnamed_columns import lacks_a_name
 from matinee.ingest.titles.fields import Writing, find_writing, is_enclosed, is_quoted, split_quoted, unquote
+from matinee.schemas.delimiters import QUOTABLE, RARE_FIRST
 from matinee.schemas.headers import ALIASES, TITLE_ALIASES, plain_name
 from matinee.schemas.integers import parse_int64
 
@@ -23,7 +24,6 @@ _OTHERS: Final = {
     "links": {"imdbid", "tmdbid"},
     "users": {"age", "gender", "occupation"},
 }
-_DELIMITERS: Final = ("::", "|", "\t", ";", ",")
 _SAMPLED_LINES = 500
 _WITH_YEAR = 3  # columns of id, title and year
 _TEXT_ID = re.compile(r"(?=.*\d)\S{1,255}")  # without a header, an id has a digit and no blank
@@ -127,7 +127,7 @@ def _is_note(line: str, at: int) -> bool:
 def _choose(sample: Sequence[str], columns: Mapping[str, str], label: str) -> Layout:
     """The layout by the names or the numbers that the user gave."""
     best: list[str] = []
-    for delimiter in _DELIMITERS:
+    for delimiter in RARE_FIRST:
         header = split_fields(sample[0], delimiter)
         best = max(best, header, key=len)
         plain = [plain_name(name) for name in header]
@@ -168,7 +168,7 @@ def _layout_of(
     if title == len(header) - 1 > 0 and not _has_quotes_before(sample, delimiter, title):
         quoted = is_quoted(sample[has_header:], delimiter, title)
         return Layout(delimiter, quoted, movie_id, title, year, None, has_header)
-    return Layout(delimiter, delimiter in ",;\t", movie_id, title, year, len(header), has_header)
+    return Layout(delimiter, delimiter in QUOTABLE, movie_id, title, year, len(header), has_header)
 
 
 def _has_quotes_before(sample: Sequence[str], delimiter: str, title: int) -> bool:
@@ -179,7 +179,7 @@ def _has_quotes_before(sample: Sequence[str], delimiter: str, title: int) -> boo
 
 
 def _recognize_rows(sample: Sequence[str], label: str) -> Layout:
-    for delimiter in _DELIMITERS:
+    for delimiter in RARE_FIRST:
         rows = [split_fields(line, delimiter) for line in sample]
         if not _most(rows, lambda row: len(row) > 1 and row[0].strip().isdecimal()):
             continue
@@ -194,7 +194,7 @@ def _recognize_rows(sample: Sequence[str], label: str) -> Layout:
         if delimiter in ("::", "|") or width > 1:
             year = _WITH_YEAR - 1 if behind else None
             return Layout(delimiter, delimiter in ",;", 0, 1, year, width, has_header=False)
-    for delimiter in _DELIMITERS:  # text ids
+    for delimiter in RARE_FIRST:  # text ids
         rows = [split_fields(line, delimiter) for line in sample]
         if not _most(rows, lambda row: len(row) > 1 and _TEXT_ID.fullmatch(row[0].strip()) is not None):
             continue
@@ -222,7 +222,7 @@ def _are_titles_of_digits(rows: Sequence[Sequence[str]]) -> bool:
 
 
 def _recognize_header(sample: Sequence[str], label: str) -> Layout | None:
-    for delimiter in _DELIMITERS:
+    for delimiter in RARE_FIRST:
         header = split_fields(sample[0], delimiter)
         names = [plain_name(name) for name in header]
         if header[0].strip().isdecimal() or any(_YEAR_ALONE.fullmatch(name.strip()) for name in header):

@@ -11,6 +11,7 @@ from typing import Final
 from matinee.containers import Member
 from matinee.containers.encoding import decode_line
 from matinee.errors import DataError
+from matinee.schemas.delimiters import pattern
 
 _LINES_AT_ONCE: Final = 50_000
 _BYTES_AT_ONCE: Final = 1 << 24
@@ -19,7 +20,7 @@ _BYTES_AT_ONCE: Final = 1 << 24
 _UNLIKELY: Final = re.compile(
     "[\x80-\x9f\u0192\u02c6\u02dc\u2020\u2021\u2030]|[^\x00-\x7f\u2010-\u203a\u20ac]{3,}|[a-z][\u201a\u201e]"
 )
-_PIECES: Final = re.compile(rb"([,;\t|]|::)")
+_PIECES: Final = re.compile(f"({pattern()})".encode())
 _ROW_WITHIN: Final = re.compile(rb'\r"?\d+"?[,;|\t:]')  # a movie behind a line end of another kind
 _FEWEST_UNLIKELY: Final = 0.2  # of the lines that are not UTF-8
 

@@ -92,7 +92,7 @@ class StepRunner:
         started = time.perf_counter()
         state: State[R] = task(*args, **inputs, return_state=True)
         result: R = state.result()
-        self._seconds[step] = round(time.perf_counter() - started, 3)
+        self._seconds[step] = 0.0 if why_skipped else round(time.perf_counter() - started, 3)
         if state.name == CACHED:
             self._cached.append(step)
             if not why_skipped:

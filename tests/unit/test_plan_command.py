@@ -131,7 +131,7 @@ def test_the_command_prints_the_steps_and_what_to_set(
     assert [line.split()[0] for line in lines[1:9]] == [
         "step", "start", "ingest", "split", "train", "rank", "evaluate", "publish",
     ]  # fmt: skip
-    assert "train is the first fit and the refit" in lines[10]
+    assert "train includes the first fit and the refit" in lines[10]
     large = next(number for number, line in enumerate(lines) if line.startswith("too large rank needs"))
     assert lines[large].endswith("of the 4.08 GB that may be used")
     assert lines[large + 1].startswith("          --set rank.dense_mb=256 --set rank.rank=64: 4.04 GB and ")

@@ -49,6 +49,16 @@ def test_show_says_what_a_release_a_held_run_and_a_dataset_are(
     assert f"2 runs have the split {split}" in capsys.readouterr().err
 
 
+def test_show_refuses_figures_that_were_changed(
+    judged: tuple[matinee.Retrained, matinee.Retrained], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(store_of(judged[0]), store)
+    (store / "releases/v0001/metrics.json").write_text("{}")
+    assert main(["show", "v0001", "--store", str(store)]) == 1
+    assert "metrics.json is missing or was changed after v0001 was published" in capsys.readouterr().err
+
+
 def test_a_copy_of_a_store_has_the_same_times(
     judged: tuple[matinee.Retrained, matinee.Retrained], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,7 +11,8 @@ def add_maintenance_verbs(verb: Verb) -> None:
     alerts = verb(
         "alerts",
         "maintenance_verbs.alerts",
-        "Send a notification when a scheduled run fails, hangs or is late, or when the gate holds its candidate.",
+        "Create or remove alerts: the Prefect server notifies you when a scheduled run fails, hangs or is late, when "
+        "the gate holds its candidate, or when a file is refused.",
     )
     alerts.add_argument("action", choices=["apply", "remove"], help="create the alerts, or remove them")
     to = alerts.add_mutually_exclusive_group()

@@ -75,8 +75,8 @@ def _row(step: "StepForecast", *, shared: bool) -> list[str]:
 def _says_steps(found: "RunForecast", settings: "Settings") -> Iterator[str]:
     """Which steps of `matinee retrain` a row has."""
     both = settings.train.refit != "none" and any(step.step == "train" for step in found.steps)
-    train = "train is the first fit and the refit, while `retrain` prints the refit alone; " if both else ""
-    yield f"steps     {train}split has the step encode"
+    train = "train includes the first fit and the refit (`retrain` prints only the refit); " if both else ""
+    yield f"steps     {train}split includes encode"
 
 
 def _too_large(step: "StepForecast", found: "RunForecast") -> Iterator[str]:

@@ -27,6 +27,7 @@ from matinee.formats.shown import (
     ShownRun,
 )
 from matinee.registry import Entry, Registry
+from matinee.release import sha256
 from matinee.release.manifest import SIGNATURE, ReleaseManifest, read_manifest
 from matinee.store import Store
 from matinee.store.documents import MANIFEST, Document, read_as, read_if_there, read_json
@@ -220,7 +221,16 @@ def _noted_seconds(manifest: ReleaseManifest) -> dict[str, float]:
 
 
 def _figures_of(folder: Path, manifest: ReleaseManifest) -> list[ShownFigure]:
-    """The figures of a release; those of its manifest if metrics.json is from a version that had fewer."""
+    """The figures of a release; those of its manifest if metrics.json is from a version that had fewer.
+
+    Raises StoreError if the file is not the one that was published.
+    """
+    path = folder / Metrics.NAME
+    if not path.is_file() or sha256(path) != manifest.files.get(Metrics.NAME):
+        raise StoreError(
+            f"{path} is missing or was changed after {manifest.version} was published. Restore it from a backup, and "
+            "list other damage with `matinee releases --verify`."
+        )
     try:
         return list(_figures(read_metrics(folder)))
     except StoreError:

@@ -99,7 +99,7 @@ def data_lines(shown: ShownDataset) -> Iterator[str]:
 
 
 def _file_lines(shown: ShownDataset) -> Iterator[str]:
-    """The rating files with their rows, and the title file."""
+    """The rating files with their rows, and the titles file."""
     label = "files"
     sizes = {source.name: source.bytes for source in shown.sources}
     for file in shown.files[:_MOST]:

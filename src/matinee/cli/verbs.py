@@ -15,6 +15,8 @@ from matinee.cli.run_report import reject_lines, rows_line, warning_lines
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.registry import Registry
+from matinee.release import TESTED
+from matinee.release.ranking_model import TESTED_RANKING
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
 from matinee.store.database_address import absolute_source, is_address
@@ -140,11 +142,18 @@ def evaluate(call: argparse.Namespace) -> Outcome:
         rows_line(rows),
         *reject_lines(trial.rejects),
         *warning_lines(trial.warnings),
-        f"{trial.release} on {trial.rows:,} {'plays' if isinstance(trial, PlayFileEvaluation) else 'ratings'} that it "
-        f"was not trained on ({trial.rows_seen:,} others left out)",
+        f"{trial.release} on {trial.rows:,} {'plays' if isinstance(trial, PlayFileEvaluation) else 'ratings'} that "
+        f"{_judged_weights(root, trial.release)} not trained on ({trial.rows_seen:,} others left out)",
         *evaluate_lines(trial),
     ]
     return Outcome(trial.model_dump(), lines)
+
+
+def _judged_weights(root: Path, release: str) -> str:
+    """What of a release is evaluated: a refit on all rows has seen them, the tested weights have not."""
+    folder = Registry(root).folder(release)
+    refitted = any((folder / name).exists() for name in (TESTED, TESTED_RANKING))
+    return "its tested weights, which the refit on all rows replaced, were" if refitted else "it was"
 
 
 def promote(call: argparse.Namespace) -> Outcome:

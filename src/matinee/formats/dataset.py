@@ -30,7 +30,7 @@ class Profile(Format):
     dates: DateRange = Field(description="The days of the ratings.")
     undated: int = Field(description="Ratings without a date.")
     ratings_per_year: dict[str, int] = Field(description="Ratings by year.")
-    titles: int = Field(description="Movies of the title file.")
+    titles: int = Field(description="Movies of the titles file.")
     rated_movies_without_a_title: int = Field(description="Movies with a rating and no title.")
     titles_without_a_rating: int = Field(description="Movies with a title and no rating.")
     ratings_per_user: dict[str, float] = Field(

@@ -68,7 +68,7 @@ class DatasetManifest(Manifest):
     rows_read: int = Field(description="Rows of all files.")
     rows_rejected: int = Field(description="Rows that were rejected or superseded.")
     rejects: dict[str, int] = Field(description="Rejected and superseded rows by reason code.")
-    title_rejects: dict[str, int] = Field(description="Rejected lines of the title file by reason code.")
+    title_rejects: dict[str, int] = Field(description="Rejected lines of the titles file by reason code.")
     scale: Scale = Field(description="Lowest and highest rating of the scale.")
     feedback: Feedback = Field(
         "explicit", description="`ingest.feedback`; absent in a manifest of an earlier version."

@@ -29,7 +29,7 @@ class ShownDataset(Format):
     made: str = Field(description="When it was made.")
     rows: dict[str, int] = Field(description="Rows read, accepted and rejected.")
     rejects: dict[str, int] = Field(description="Rejected rows by reason code.")
-    title_rejects: dict[str, int] = Field(description="Rejected lines of the title file by reason code.")
+    title_rejects: dict[str, int] = Field(description="Rejected lines of the titles file by reason code.")
     scale: Scale = Field(description="Lowest and highest rating.")
     feedback: Feedback = Field(description="Ratings, or plays.")
     ids: IdKinds = Field(description="The kind of the ids of users and of movies.")

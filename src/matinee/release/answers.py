@@ -202,7 +202,7 @@ class Release:
         code = int(self.movies.find([movie_id], "movie")[0])
         if code < 0:
             raise ConfigError(
-                f"The release does not know movie {shown(movie_id, 80)}. Ask for a movie of the title file."
+                f"The release does not know movie {shown(movie_id, 80)}. Ask for a movie of the titles file."
             )
         if not self.catalog.trained[code]:
             raise ConfigError(

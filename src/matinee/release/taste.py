@@ -36,7 +36,7 @@ class Taste:
         movie = int(self.catalog.movies.find([movie_id], "movie")[0])
         if movie < 0:
             raise ConfigError(
-                f"The release does not know movie {shown(movie_id, 80)}. Ask for a movie of the title file."
+                f"The release does not know movie {shown(movie_id, 80)}. Ask for a movie of the titles file."
             )
         shares = self._shares(movie)
         order = np.lexsort((self.rated, -np.abs(shares)))

@@ -46,7 +46,8 @@ class GateSettings(Section):
         le=1,
         description="Maximum loss in nDCG@10 of a candidate's lists against the champion's. A candidate is held if it "
         "loses more and the 95% interval of the difference excludes 0. For ratings, the rule is skipped with "
-        "fewer than 100 users. For plays, the candidate is held with fewer than 10 users.",
+        "fewer than 100 users. For plays, the candidate is held with fewer than 10 users, and this is also the maximum "
+        "loss against popularity.",
     )
     slices: bool = Field(
         True,
@@ -76,7 +77,7 @@ class GateSettings(Section):
         ge=0,
         le=100,
         description="Limit of the population stability index between added ratings and the champion's data. It "
-        "applies if the data only grew.",
+        "applies if at least 1,000 rows were added and at most 1% of the champion's rows are missing.",
     )
     drift_new_ids: float = Field(
         0.4,
@@ -100,8 +101,8 @@ class GateSettings(Section):
     )
     decay: bool = Field(
         True,
-        description="Whether to hold a candidate if small losses have added up since the anchor, which is the last "
-        "release that was significantly better than the anchor before it, or that a person chose.",
+        description="Whether to hold a candidate if small losses have added up since the anchor. The anchor is "
+        "the first release, until a release is significantly better than it or a person chooses one.",
     )
     decay_tolerances: float = Field(
         2.0,

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 from matinee.formats.manifests import Feedback
 from matinee.schemas.names import Column, Kind, Side, TitleColumn
 
-DelimiterName = Literal["auto", ",", ";", "tab", "::", "|", "blanks"]
+DelimiterName = Literal["auto", ",", ";", "tab", "|", "::", "blanks"]
 DateOrder = Literal["auto", "day_first", "month_first"]
 IdChoice = Literal["auto", "integer", "text", "integer-text", "text-integer"]
 
@@ -58,14 +58,14 @@ class IngestSettings(Section):
         ge=0,
         le=1,
         description="Maximum share of rejected rows. With more, the run stops. Rows that ingest.duplicates "
-        "replaces do not count.",
+        "replaces, and rows of forgotten users, do not count.",
     )
     ids: IdChoice = Field(
         "auto",
         description="Kind of the ids. integer and text apply to users and movies. integer-text means integers for "
         "users and text for movies. auto decides from the first dataset of a store, separately for users and movies. "
-        "It chooses text if too many ids are not plain integers, or have leading zeros or a sign: more than "
-        "ingest.max_reject_fraction of the rows.",
+        "It chooses text if, in more than ingest.max_reject_fraction of the rows, the id is not a plain integer or has "
+        "a leading zero or a sign.",
     )
     columns: dict[Column, str] = Field(
         default_factory=dict,
@@ -75,7 +75,8 @@ class IngestSettings(Section):
     dates: DateOrder = Field(
         "auto",
         description="Whether 2/3/2003 is the second of March (day_first) or the third of February (month_first). auto "
-        "looks for a value above 12 in the file.",
+        "looks for a value above 12 in all such files together. Without one, the run stops and this setting must be "
+        "set.",
     )
     delimiter: DelimiterName = Field(
         "auto", description="Delimiter between fields. Set it if the delimiter is not recognised."
@@ -112,7 +113,7 @@ class IngestSettings(Section):
         1024,
         ge=1,
         le=1 << 20,
-        description="Maximum size of the rejects of one file in MB, uncompressed. Each row counts as its text plus 64 "
+        description="Maximum uncompressed size, in MB, of the rejects of one file. Each row counts as its text plus 64 "
         "bytes. A file with more is refused.",
     )
     max_members: int = Field(

@@ -129,7 +129,7 @@ class TrainSettings(Section):
         None,
         ge=1,
         description="Number of training steps between two points of the loss trace. By default, an epoch has about "
-        "ten points. sgd on a CPU ignores it and records eight.",
+        "ten points. sgd on a CPU ignores this setting and records eight points per epoch.",
     )
     device: DeviceName = Field("auto", description="Device to train on. auto uses a GPU if there is one.")
     threads: int = Field(0, ge=0, le=1024, description="Number of CPU threads. 0 uses all cores.")

@@ -214,9 +214,8 @@ def _explain(error: ValidationError) -> str:
     for fault in error.errors()[:_FAULTS]:
         name = ".".join(_bare(str(part)) for part in fault["loc"])
         if fault["type"] == "extra_forbidden":
-            nearest = difflib.get_close_matches(
-                name, [*setting_names(), *Settings.model_fields], n=1, cutoff=0.0
-            )
+            known = setting_names() if "." in name else [*Settings.model_fields]
+            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
             sentences.append(f"Setting {name} is not known; the nearest is {nearest[0]}.")
         else:
             expected = shown(_expectation(fault))

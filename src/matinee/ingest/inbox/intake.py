@@ -86,8 +86,8 @@ def take_in(
     Args:
         store: The store of the run.
         drop: The drop folder.
-        titles: Path of the title file, relative to the drop folder. If it is missing or broken, the last readable title
-            file is used.
+        titles: Path of the titles file, relative to the drop folder. If it is missing or broken, the last readable
+            titles file is used.
         settings: Settings of the run.
         settle_seconds: Time without changes after which a file is complete.
         rows: Files with the rows of databases, which are read besides the dropped files.

@@ -18,6 +18,7 @@ from matinee.flows.step_runner import as_state
 from matinee.flows.tune import tune
 from matinee.ingest.databases import snapshots
 from matinee.ingest.inbox.intake import Intake, remember
+from matinee.ingest.inbox.remote_drop import check_apart_from
 from matinee.pipeline.summary import Summary
 from matinee.pipeline.tracking import check_tracking
 from matinee.pipeline.tuning.trials import check_installed
@@ -26,7 +27,8 @@ from matinee.settings import Settings
 from matinee.settings.space import with_values
 from matinee.store import Store
 from matinee.store.paths import check_apart, named
-from matinee.store.remote import local_store, require_local
+from matinee.store.remote import address_of, local_store, names_remote, require_local
+from matinee.store.remote.address import parse_address
 from matinee.tasks.intake import take_in
 from matinee.tasks.prune import prune
 from matinee.tasks.track import track_run
@@ -54,9 +56,10 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
     files ends at once, in the state `Nothing new`. A run whose candidate was held ends in the state `Held`.
 
     Args:
-        drop: The folder of rating files; all files in it are the data.
+        drop: The folder of rating files, or its address in an object store, such as s3://bucket/drop. All files in it
+            are the data.
         store: The folder where everything is kept, or its address in an object store, such as s3://bucket/store.
-        titles: The title file; a relative path is one within the drop folder.
+        titles: The titles file; a relative path is one within the drop folder.
         settings: Settings of all steps; omitted ones have their defaults.
         keep: Number of newest releases to keep, in addition to the champion, its predecessor and the anchor.
         settle_seconds: Files that changed within this time may still be being written, and are skipped.
@@ -114,8 +117,11 @@ def _check_call(
     if tunes:
         require_local(store, "The search for settings")
         check_installed()
-    outside = [titles] if named(titles, "the titles").is_absolute() else []
-    check_apart(store, drop=drop, sources=outside)
+    is_elsewhere = not names_remote(titles) and named(titles, "the titles").is_absolute()
+    remote = names_remote(drop)
+    check_apart(store, drop=None if remote else drop, sources=[titles] if is_elsewhere else [])
+    if remote:
+        check_apart_from(parse_address(drop), address_of(store))
 
 
 def _retrain(data: _Data, tuned: TunedSettings, *, trials: int) -> Summary:

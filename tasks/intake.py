@@ -7,8 +7,11 @@ from matinee.errors.log_filter import guard_log
 from matinee.formats.steps import Step
 from matinee.ingest.inbox import intake as library
 from matinee.ingest.inbox.intake import Intake
+from matinee.ingest.inbox.remote_drop import opened_drop
+from matinee.ingest.reading.object_sources import local_file
 from matinee.settings import Settings
 from matinee.store import Store
+from matinee.store.remote import address_of
 from matinee.tasks.events import REFUSED, emit
 from matinee.tasks.policies import step
 
@@ -26,12 +29,13 @@ def take_in(
         log.warning("%s", reason)
         emit(REFUSED, store=store, report=report, reason=reason)
 
-    return library.take_in(
-        Store.open(Path(store)),
-        Path(drop).absolute(),
-        titles=titles,
-        settings=settings,
-        settle_seconds=settle_seconds,
-        rows=[Path(path) for path in rows],
-        on_refused=announce,
-    )
+    with opened_drop(drop, store=address_of(store)) as (folder, is_copy):
+        return library.take_in(
+            Store.open(Path(store)),
+            folder,
+            titles=local_file(titles),
+            settings=settings,
+            settle_seconds=0 if is_copy else settle_seconds,
+            rows=[Path(path) for path in rows],
+            on_refused=announce,
+        )

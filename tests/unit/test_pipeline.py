@@ -4,17 +4,13 @@ import contextlib
 import errno
 import html
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import NoReturn
 
-import numpy as np
-import polars as pl
 import pytest
 from calls import retrain_words
 from judged import store_of
@@ -29,17 +25,13 @@ from matinee.formats.decision import ChampionVerdict, DecisionFile, by_hand
 from matinee.formats.example_lists import ExampleList, ListedMovie
 from matinee.pipeline import plan_training
 from matinee.pipeline.finished import find_finished
-from matinee.publish import step
 from matinee.publish.report.release_facts import Neighbours, collect_facts
 from matinee.publish.report.release_page import release_page
-from matinee.registry import Registry
 from matinee.release import verify
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
-from matinee.split.hash_split import SUBSETS
 from matinee.store import Reference, Store
 from matinee.store.documents import read_as
-from matinee.store.ratings import read_ratings
 from matinee.tasks import pages
 from matinee.train import device_lock
 
@@ -55,30 +47,6 @@ def test_a_second_call_computes_nothing_and_a_held_candidate_is_not_released(
     assert first.release is not None
     assert matinee.load(first.release).manifest["metrics"]["rmse"] == first.metrics.rmse
     assert (held.release, held.publication.promoted) == (None, False)
-
-
-def test_a_champion_that_other_settings_of_the_gate_hold_is_reported_as_held(
-    sample: Path, judged: tuple[matinee.Retrained, matinee.Retrained], tmp_path: Path
-) -> None:
-    store = tmp_path / "store"
-    shutil.copytree(store_of(judged[0]), store)
-    worse = ["train.epochs=1", "train.learning_rate=0.0001"]
-
-    def retrain(*assignments: str) -> matinee.Retrained:
-        sources = sample / "ratings.csv", sample / "movie_titles.csv"
-        return matinee.retrain(*sources, store, settings=read_settings(assignments=[*worse, *assignments]))
-
-    lenient = retrain("gate.tolerance=10", "gate.ranking_tolerance=1", "gate.slices=false").publication
-    assert (lenient.promoted, lenient.release) == (True, "v0002")
-    held = retrain().publication
-    registry = Registry.open(store)
-    assert (held.promoted, held.release, registry.champion()) == (False, None, "v0002")
-    assert not registry.held()  # it is a release
-
-    registry.point_to("v0002", action="promote", reason="promote by name")
-    by_hand = retrain().publication
-    assert (by_hand.promoted, by_hand.release) == (True, "v0002")
-    assert by_hand.reason == f"promote by name; the gate said: {held.reason}"
 
 
 def test_a_finished_run_is_found_in_the_store(
@@ -240,59 +208,6 @@ def test_a_report_shows_titles_and_ids_as_text_and_does_without_what_was_pruned(
         plots={},
     )
     check_page(release_page(pruned))
-
-
-def test_a_refit_on_all_rows_is_published_by_one_call(sample: Path, tmp_path: Path) -> None:
-    """The release counts the rows of the refit, so that a movie whose only rows are test rows can be recommended."""
-    settings = read_settings(assignments=["train.epochs=3", "train.refit=all"])
-    run = matinee.retrain(
-        sample / "ratings.csv", sample / "movie_titles.csv", tmp_path / "store", settings=settings
-    )
-    assert run.release is not None
-    assert (run.release / "tested.safetensors").is_file()
-    split = Store(tmp_path / "store").path(run.split)
-    tested, everything = (read_ratings(split, subsets) for subsets in (SUBSETS[:2], SUBSETS))
-    for axis, codes in ("users", everything.users), ("movies", everything.movies):
-        table = pl.read_parquet(run.release / f"{axis}.parquet")
-        assert table["train_rows"].to_list() == np.bincount(codes).tolist()
-        earlier = tested.users if axis == "users" else tested.movies
-        assert table["tested_rows"].to_list() == np.bincount(earlier, minlength=table.height).tolist()
-    liked = everything.movies[everything.ratings >= 4]
-    catalog = matinee.load(run.release).catalog
-    assert catalog.liked_rows.tolist() == np.bincount(liked, minlength=len(catalog.liked_rows)).tolist()
-
-
-def test_the_champion_is_published_again_with_other_weights(
-    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A refit or another ranking model of the champion's own candidate is decided on in one evaluation."""
-
-    def retrain(*assignments: str) -> matinee.Retrained:
-        settings = read_settings(assignments=["train.epochs=3", *assignments])
-        return matinee.retrain(
-            sample / "ratings.csv", sample / "movie_titles.csv", tmp_path / "store", settings=settings
-        )
-
-    def judge_again(*_: object, **__: object) -> NoReturn:
-        pytest.fail("The candidate was evaluated again, and would be forever.")
-
-    first = retrain()
-    monkeypatch.setattr(step, "evaluate", SimpleNamespace(plan=judge_again))
-    refit = retrain("train.refit=all")
-    assert refit.candidate == first.candidate
-    assert refit.evaluation == first.evaluation
-    assert (refit.publication.release, refit.publication.replaced) == ("v0002", "v0001")
-    assert retrain("train.refit=all").publication.release == "v0002"
-
-    smaller = retrain("train.refit=all", "release.storage=float16")
-    assert (smaller.publication.release, smaller.publication.replaced) == ("v0003", "v0002")
-
-    other = retrain("rank.dropout=0.5")
-    assert other.candidate == first.candidate
-    assert (
-        read_as(Store(tmp_path / "store").path(other.evaluation) / DecisionFile.NAME, DecisionFile).champion
-        == "v0003"
-    )
 
 
 def test_two_programs_train_one_after_the_other(

@@ -9,7 +9,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -127,12 +127,12 @@ def place_of_refused(folder: Path, path: Path) -> Path:
 
     The path is inside the drop folder, whatever links are there. Raises OSError if there is no such path.
     """
-    names = [_plain_name(name) for name in path.relative_to(folder).parts]
+    nested, flat = _plain_names(path.relative_to(folder).parts)
     places = (folder / REFUSED, folder / REFUSED_TOO)
     top = next((place for place in places if _is_folder_or_free(place)), None)
     if top is None:
         raise NotADirectoryError(errno.ENOTDIR, f"{REFUSED} and {REFUSED_TOO} are not folders")
-    target = top.joinpath(*names)
+    target = top / nested
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         good = target.parent.resolve().is_relative_to(top.resolve()) and not _is_folder(target)
@@ -140,8 +140,19 @@ def place_of_refused(folder: Path, path: Path) -> Path:
         good = False
     if not good:
         top.mkdir(exist_ok=True)
-        target = top / _plain_name("/".join(["", *names]))
+        target = top / flat
     return target
+
+
+def names_of_refused(name: str) -> list[str]:
+    """The paths in the drop folder that a refused file may get, by its own path there."""
+    return [f"{top}/{plain}" for top in (REFUSED, REFUSED_TOO) for plain in _plain_names(name.split("/"))]
+
+
+def _plain_names(parts: Sequence[str]) -> tuple[str, str]:
+    """The path of a refused file in its folder, and the name that it gets where there can be no such path."""
+    names = [_plain_name(name) for name in parts]
+    return "/".join(names), _plain_name("/".join(["", *names]))
 
 
 def beside(target: Path, suffix: str) -> Path:

@@ -228,7 +228,7 @@ def _put_aside(drop: Path, path: Path, *, reason: str) -> tuple[str, str]:
     A file that stays does not stop the run; the next run refuses it again.
     """
     try:
-        return str(set_aside(drop, path, reason=reason)), reason
+        return shown(set_aside(drop, path, reason=reason), _CELL), shown(reason, _CELL)
     except OSError as error:
         reason += f" It could not be moved ({error.strerror or error}). Remove it by hand."
         return shown(path), reason

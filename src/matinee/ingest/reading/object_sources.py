@@ -8,7 +8,7 @@ import fnmatch
 import glob
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from matinee.store import progress
 from matinee.store.remote import names_remote
 from matinee.store.remote.address import RemoteAddress, parse_address, unreadable_address
 from matinee.store.remote.objects import ListedObject, Objects
-from matinee.store.remote.source_cache import source_cache
+from matinee.store.remote.source_cache import SourceCache, source_cache
 from matinee.store.remote.transfers import transfer_all
 
 log = logging.getLogger("matinee.run")
@@ -107,20 +107,35 @@ def _fetched(source: str) -> _Fetched:
                 f"{wanted.address} has no objects. Expected the name of an object, a prefix that ends with a slash, "
                 "or a pattern such as s3://bucket/2026/*.csv. Nothing was started."
             )
-        new = {key: found for key, found in there.items() if not cache.has(key, found)}
-        if new:
-            log.info("fetching %s (%d objects)", wanted.address, len(new))
-        progress.begin("fetching ratings", total=sum(each.size for each in new.values()), unit="bytes")
-        transfer_all(
-            partial(cache.take, key, found, partial(objects.download, found.key))
-            for key, found in new.items()
-        )
-        cache.give([*there])
+        fetch_new(cache, objects, there, name=wanted.address)
         folder = cache.root / wanted.place.prefix
     path = str(folder / wanted.pattern) if wanted.is_one else str(folder)
     if wanted.pattern and not wanted.is_one:
         path = f"{glob.escape(str(folder))}/{wanted.pattern}"
     return _Fetched(wanted.address, path, [str(cache.path(key)) for key in there])
+
+
+def fetch_new(cache: SourceCache, objects: Objects, there: Mapping[str, ListedObject], *, name: str) -> None:
+    """Fetch the objects that the cache lacks, or has an earlier version of.
+
+    Args:
+        cache: The cache of the bucket.
+        objects: Where the objects are.
+        there: The objects by their names in the bucket.
+        name: What they are called in the log.
+
+    Raises:
+        ConfigError: An object has a name that no file can have.
+        StoreError: An object is changed meanwhile, or the object store can't be reached or denies access.
+    """
+    new = {key: found for key, found in there.items() if not cache.has(key, found)}
+    if new:
+        log.info("fetching %s (%d objects)", name, len(new))
+    progress.begin("fetching ratings", total=sum(each.size for each in new.values()), unit="bytes")
+    transfer_all(
+        partial(cache.take, key, found, partial(objects.download, found.key)) for key, found in new.items()
+    )
+    cache.give([*there])
 
 
 def _find(objects: Objects, wanted: _Wanted) -> list[ListedObject]:

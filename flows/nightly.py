@@ -18,7 +18,6 @@ from matinee.flows.step_runner import as_state
 from matinee.flows.tune import tune
 from matinee.ingest.databases import snapshots
 from matinee.ingest.inbox.intake import Intake, remember
-from matinee.ingest.inbox.remote_drop import check_apart_from
 from matinee.pipeline.summary import Summary
 from matinee.pipeline.tracking import check_tracking
 from matinee.pipeline.tuning.trials import check_installed
@@ -28,7 +27,7 @@ from matinee.settings.space import with_values
 from matinee.store import Store
 from matinee.store.paths import check_apart, named
 from matinee.store.remote import address_of, local_store, names_remote, require_local
-from matinee.store.remote.address import parse_address
+from matinee.store.remote.address import check_separate
 from matinee.tasks.intake import take_in
 from matinee.tasks.prune import prune
 from matinee.tasks.track import track_run
@@ -118,10 +117,8 @@ def _check_call(
         require_local(store, "The search for settings")
         check_installed()
     is_elsewhere = not names_remote(titles) and named(titles, "the titles").is_absolute()
-    remote = names_remote(drop)
-    check_apart(store, drop=None if remote else drop, sources=[titles] if is_elsewhere else [])
-    if remote:
-        check_apart_from(parse_address(drop), address_of(store))
+    check_apart(store, drop=None if names_remote(drop) else drop, sources=[titles] if is_elsewhere else [])
+    check_separate(drop, address_of(store))
 
 
 def _retrain(data: _Data, tuned: TunedSettings, *, trials: int) -> Summary:

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 import matinee
+from matinee.ops.inbox_watcher import InboxWatcher, _NotNow
 from matinee.sample import write_sample
 from matinee.settings.parse import read_settings
+from matinee.store.remote.address import parse_address
+from matinee.store.remote.objects import Objects
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -51,3 +55,33 @@ def test_a_night_of_one_host_has_nothing_new_for_another_one(
     second = nightly(store=remote("second"), settings=settings, **call, return_state=True)
     assert second.name == "Nothing new"
     assert matinee.load(remote("second")).version == "v0001"
+
+
+def test_a_file_under_a_prefix_becomes_a_release_and_a_broken_one_is_moved_there(
+    remote: Callable[[str], str], tmp_path: Path
+) -> None:
+    from matinee.flows.nightly import nightly
+
+    store = remote("first")
+    drop = Objects(parse_address(store.replace("stores/one", "drop")))
+    write_sample(tmp_path / "few", ratings=8_000, users=120, movies=100, seed=3)
+    for name in ("ratings.csv", "movie_titles.csv"):
+        drop.upload(name, tmp_path / "few" / name)
+    drop.put("broken.csv", b"userID,movieID,rating\n1,2,many\n")
+    call = {"drop": drop.address.text, "keep": 1}
+    settings = read_settings(assignments=["train.epochs=3"])
+    first = nightly(store=store, settings=settings, **call)
+    assert (first.promoted, first.release) == (True, "v0001")
+    moved = [each.key for each in drop.list("refused")]
+    assert moved == [f"refused/broken.csv{end}" for end in ("", ".rejects.csv", ".report.txt")]
+    assert drop.find("broken.csv") is None
+    second = nightly(store=remote("second"), settings=settings, **call, return_state=True)
+    assert second.name == "Nothing new"
+
+    watcher, deployment = InboxWatcher(tmp_path), uuid4()
+    assert {name for name, _ in watcher._find_objects(deployment, drop.address.text)} == {
+        "ratings.csv",
+        "movie_titles.csv",
+    }
+    with pytest.raises(_NotNow):
+        watcher._find_objects(deployment, drop.address.text)

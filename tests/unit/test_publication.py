@@ -1,4 +1,4 @@
-"""What a run publishes: the counts of a refit, the champion with other weights, and a champion that the gate holds now."""
+"""What a run publishes: a refit on all rows, the champion with other weights, and no champion that the gate holds."""
 
 import shutil
 from pathlib import Path

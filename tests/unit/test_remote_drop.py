@@ -9,9 +9,9 @@ from object_store import ObjectStore
 
 from matinee.errors import ConfigError
 from matinee.ingest.inbox.intake import Intake, remember
-from matinee.ingest.inbox.remote_drop import RemoteDrop, check_apart_from, opened_drop
+from matinee.ingest.inbox.remote_drop import RemoteDrop, opened_drop
 from matinee.store import Store
-from matinee.store.remote.address import parse_address
+from matinee.store.remote.address import check_separate, parse_address
 from matinee.store.remote.objects import Objects
 
 TITLES = b"1,2003,A\n2,NULL,B\n"
@@ -109,9 +109,9 @@ def test_a_store_is_not_a_drop_folder(drop: Objects, tmp_path: Path) -> None:
         f"s3://{address.bucket}",
     ):
         with pytest.raises(ConfigError, match="contain each other"):
-            check_apart_from(address, store)
+            check_separate(address.text, store)
     for store in (f"s3://{address.bucket}/in/drops", "s3://other/in/drop", str(tmp_path)):
-        check_apart_from(address, store)
+        check_separate(address.text, store)
     Objects(parse_address(f"s3://{address.bucket}/in")).put("matinee-store.json", b"{}")
     with pytest.raises(ConfigError, match=f"is in the Matinee store s3://{address.bucket}/in,"):
         RemoteDrop(address).dropped()

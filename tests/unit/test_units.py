@@ -108,3 +108,19 @@ def test_secrets_are_only_in_the_environment_file(tmp_path: Path) -> None:
             assert (f"EnvironmentFile={ENVIRONMENT_FILE}\n" in text) == (name != "matinee-serve.service")
             assert not re.search("PASSWORD|TOKEN|postgresql\\+", text)
             assert "{" not in text
+
+
+def test_services_with_an_object_store_get_its_credentials_and_a_cache(tmp_path: Path) -> None:
+    made = _units(tmp_path)
+    assert not any("object-store.env" in text for name, text in made.items() if name.endswith(".service"))
+    made = units(user=getpass.getuser(), drop=Path("s3://films/drop"), store=Path("s3://films/store"))
+    worker, serve = made["matinee-worker.service"], made["matinee-serve.service"]
+    assert '--drop "s3://films/drop" --store "s3://films/store"' in worker
+    assert 'ReadWritePaths="-/tmp"\n' in worker
+    assert 'serve --store "s3://films/store"' in serve
+    assert "CacheDirectory=matinee-serve\nEnvironment=MATINEE_CACHE=%C/matinee-serve\n" in serve
+    for text in (worker, serve, made["matinee-inbox-watcher.service"]):
+        assert "EnvironmentFile=-/etc/matinee/object-store.env\n" in text
+    assert _systemd_says(tmp_path, made) == (0, "")
+    made = units(user=getpass.getuser(), drop=Path("s3://films/drop"), store=tmp_path / "store")
+    assert "object-store.env" not in made["matinee-serve.service"]

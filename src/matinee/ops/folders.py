@@ -72,17 +72,19 @@ def add_folders(parser: argparse.ArgumentParser, *, project: Path) -> None:
     """Add the options of the two folders, whose defaults are in the folder of the project."""
     parser.add_argument(
         "--drop",
-        type=path,
+        type=store_path,
         default=project / "drop",
         metavar="DIR",
-        help="folder for new rating files (default: `drop` in the project's folder)",
+        help="folder for new rating files, or its address in an object store, such as s3://BUCKET/drop (default: "
+        "`drop` in the project's folder)",
     )
     parser.add_argument(
         "--store",
-        type=path,
+        type=store_path,
         default=project / "store",
         metavar="DIR",
-        help="store of the nightly runs (default: `store` in the project's folder)",
+        help="store of the nightly runs, or its address in an object store, such as s3://BUCKET/store (default: "
+        "`store` in the project's folder)",
     )
 
 
@@ -90,6 +92,16 @@ def check_folders(*, drop: Path, store: Path) -> None:
     """Raise ConfigError if one of the folders contains the other, or if `store` cannot be a store."""
     from matinee.store.identity import check_usable
     from matinee.store.paths import check_apart
+    from matinee.store.remote.address import check_separate, names_remote
 
-    check_apart(store, drop=drop)
-    check_usable(store)
+    check_separate(drop, store)
+    if not names_remote(store):
+        check_apart(store, drop=None if names_remote(drop) else drop)
+        check_usable(store)
+
+
+def place_text(place: Path) -> str:
+    """A folder as other hosts and other current folders know it: the address, or the absolute path."""
+    from matinee.store.remote.address import names_remote, parse_address
+
+    return parse_address(str(place)).text if names_remote(place) else str(place.absolute())

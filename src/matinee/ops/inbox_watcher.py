@@ -1,7 +1,8 @@
 """Start the nightly deployments as soon as a file arrives in the drop folder.
 
-The watcher checks the folder every few seconds, and starts at most one run for each new file. `make up` starts the
-watcher. To run it as a systemd service, install the units that `matinee units` writes.
+The watcher checks the folder every few seconds, or the objects of a prefix every half minute, and starts at most one
+run for each new file. `make up` starts the watcher. To run it as a systemd service, install the units that `matinee
+units` writes.
 """
 
 import argparse
@@ -22,15 +23,21 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import PrefectException
 from pydantic import BaseModel, ValidationError
 
-from matinee.errors import ConfigError
+from matinee.errors import ConfigError, StoreError
 from matinee.ingest.inbox.drop import Print, is_temporary, look
+from matinee.ingest.inbox.remote_drop import RemoteDrop
 from matinee.ops.connection import use_configured
 from matinee.ops.prefect_password import VARIABLE
+from matinee.store.remote.address import names_remote, parse_address
 
 log = logging.getLogger("matinee.inbox_watcher")
 
 EVERY_SECONDS = 5.0
+LIST_SECONDS = 30.0  # between two lists of the objects of a drop folder
 _NIGHTLY = FlowFilter.model_validate({"name": {"any_": ["nightly"]}})
+
+
+_Arrived = tuple[Path, Print] | tuple[str, str | None]  # a file, or the name and the ETag of an object
 
 
 class _Parameters(BaseModel):
@@ -45,8 +52,9 @@ class InboxWatcher:
     """Remembers for which files a run was started. Paths of deployments are relative to `root`."""
 
     root: Path
-    started: dict[UUID, set[tuple[Path, Print]]] = field(default_factory=dict)
+    started: dict[UUID, set[_Arrived]] = field(default_factory=dict)
     next_look: float = 0.0
+    next_list: dict[UUID, float] = field(default_factory=dict)  # of the objects of a drop folder
 
     def look(self) -> None:
         """Start a run of each nightly deployment whose folder has new, complete files and no unfinished ones.
@@ -70,24 +78,43 @@ class InboxWatcher:
     def _look_into(self, client: SyncPrefectClient, deployment: DeploymentResponse) -> None:
         try:
             parameters = _Parameters.model_validate(deployment.parameters)
-            folder = self.root / parameters.drop
-            dropped = look(folder, settle_seconds=parameters.settle_seconds, sleep=_not_now)
+            if names_remote(parameters.drop):
+                there = self._find_objects(deployment.id, parameters.drop)
+            else:
+                there = _find_files(self.root / parameters.drop, settle_seconds=parameters.settle_seconds)
         except (ConfigError, _NotNow):
             return
-        except (OSError, ValidationError) as error:  # a missing folder must not stop the server
-            log.warning("The drop folder of %s could not be read: %r", deployment.id, error)
+        except (OSError, StoreError, ValidationError) as error:  # a missing folder must not stop the server
+            why = str(error) if isinstance(error, StoreError) else repr(error)
+            log.warning("The drop folder of %s could not be read: %s", deployment.id, why)
             return
-        there, before = set(dropped.complete.items()), self.started.get(deployment.id, set())
-        if there - before and all(map(is_temporary, dropped.unfinished)):
+        before = self.started.get(deployment.id, set())
+        if there - before:
             client.create_flow_run_from_deployment(deployment.id, tags=["drop"])
             self.started[deployment.id] = there | before
 
+    def _find_objects(self, deployment: UUID, drop: str) -> set[_Arrived]:
+        """The objects of a drop folder. Raises _NotNow if they were listed a short time ago: each list costs money."""
+        if time.monotonic() < self.next_list.get(deployment, 0.0):
+            raise _NotNow
+        self.next_list[deployment] = time.monotonic() + LIST_SECONDS
+        dropped = RemoteDrop(parse_address(drop)).dropped()
+        return {(name, found.e_tag) for name, found in dropped.items()}
 
-def set_folders(*, drop: Path, store: Path) -> None:
+
+def _find_files(folder: Path, *, settle_seconds: float) -> set[_Arrived]:
+    """The complete files of a drop folder. Raises _NotNow while another file is being written."""
+    dropped = look(folder, settle_seconds=settle_seconds, sleep=_not_now)
+    if not all(map(is_temporary, dropped.unfinished)):
+        raise _NotNow
+    return set(dropped.complete.items())
+
+
+def set_folders(*, drop: str, store: str) -> None:
     """Set the folders of the nightly deployment; its form shows them."""
     with get_client(sync_client=True) as client:
         deployment = client.read_deployment_by_name("nightly/drop")
-        paths = {"drop": str(drop), "store": str(store)}
+        paths = {"drop": drop, "store": store}
         client.update_deployment(
             deployment.id, DeploymentUpdate(parameters={**deployment.parameters, **paths})
         )

@@ -18,17 +18,23 @@ from typing import Final
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.ops.environment import POOL, PREFECT_DEFAULTS
-from matinee.ops.folders import add_folders, check_folders, path
+from matinee.ops.folders import add_folders, check_folders, path, place_text
 from matinee.ops.guard import is_any
 from matinee.ops.prefect_password import VARIABLE, keep_password
 from matinee.ops.up import ROOT
 from matinee.store.paths import check_place
+from matinee.store.remote import names_remote
 
 ENVIRONMENT_FILE: Final = "/etc/matinee/matinee.env"
+CREDENTIALS_FILE: Final = "/etc/matinee/object-store.env"
 PASSWORD_FILE: Final = "/etc/matinee/matinee.password"  # nosec B105 # a path, not a password
 _PASSWORD: Final = "matinee.password"  # nosec B105 # a file name
 _USER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,30}|[0-9]{1,10}")
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
+
+# Lines of services that use an object store; the file has its credentials, unless a role gives them.
+_CREDENTIALS: Final = f"EnvironmentFile=-{CREDENTIALS_FILE}\n"
+_SERVE_CACHE: Final = "CacheDirectory=matinee-serve\nEnvironment=MATINEE_CACHE=%C/matinee-serve\n"
 
 _TEMPLATES: Final = files("matinee.ops") / "templates"
 _COMMON: Final = "service.conf"  # the lines that all services share
@@ -60,6 +66,8 @@ def units(
         raise ConfigError(f"--user {shown(user)!r} is not a user name; expected letters, digits, _, . and -.")
     if not 0 < port < 1 << 16:
         raise ConfigError(f"--port {port} is not a port; expected a number from 1 to 65535.")
+    # /tmp is for the device lock. What is in an object store is cached in the service's own folder.
+    writable = [*(place for place in (drop, store) if not names_remote(place)), "/tmp"]  # nosec B108
     host = _host(address)
     here = "127.0.0.1" if is_any(address) else host
     known = {
@@ -69,13 +77,16 @@ def units(
         "python": _program(sys.executable),
         "root": _word(ROOT),
         "pool": POOL,
-        "drop": _word(drop),
-        "store": _word(store),
-        "may_write": " ".join(_word(f"-{path}") for path in (drop, store, "/tmp")),  # nosec B108 # for the device lock
+        "drop": _word(place_text(drop)),
+        "store": _word(place_text(store)),
+        "may_write": " ".join(_word(f"-{place}") for place in writable),
+        "credentials": _CREDENTIALS if any(map(names_remote, (drop, store))) else "",
+        "serve_store": f"{_CREDENTIALS}{_SERVE_CACHE}" if names_remote(store) else "",
         "address": address.strip("[]"),
         "port": str(port),
         "api": f"http://{here}:{port}/api",
         "environment_file": ENVIRONMENT_FILE,
+        "credentials_file": CREDENTIALS_FILE,
         "password": _PASSWORD,
         "password_file": PASSWORD_FILE,
         "variable": VARIABLE,
@@ -155,9 +166,9 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> int:
     """Write the units into a folder; returns the exit status."""
     call = build_parser().parse_args(arguments)
-    paths = {"drop": call.drop.absolute(), "store": call.store.absolute()}
-    check_folders(**paths)
+    check_folders(drop=call.drop, store=call.store)
     check_place(call.out)
+    paths = {"drop": call.drop, "store": call.store}
     _write(call.out, units(user=call.user, address=call.address, port=call.port, **paths))
     return 0
 

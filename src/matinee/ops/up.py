@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from matinee.errors import ConfigError
 from matinee.ops.connection import answering, connect, fault_of_database, find_address, use
 from matinee.ops.environment import POOL, WEBHOOK
-from matinee.ops.folders import add_folders, check_folders
+from matinee.ops.folders import add_folders, check_folders, place_text
 from matinee.ops.prefect_password import (
     authorization_for,
     keep_password,
@@ -31,6 +31,7 @@ from matinee.ops.prefect_password import (
     read_password,
 )
 from matinee.ops.prefect_server import find_fault, is_healthy, is_here, parse_address, setting
+from matinee.store.remote import names_remote
 from matinee.store.system import adopt_orphans, end_orphans
 
 if TYPE_CHECKING:
@@ -171,11 +172,12 @@ def _check_owner(api: str) -> None:
 
 
 def _start_inbox_watcher(drop: Path, store: Path) -> "InboxWatcher":
-    """Create the drop folder, and the watcher that starts a nightly run when a file arrives."""
+    """Create the drop folder of this machine, and the watcher that starts a nightly run when a file arrives."""
     from matinee.ops.inbox_watcher import InboxWatcher, set_folders  # noqa: PLC0415 - imports Prefect, which reads the environment
 
-    drop.mkdir(parents=True, exist_ok=True)
-    set_folders(drop=drop.absolute(), store=store.absolute())
+    if not names_remote(drop):
+        drop.mkdir(parents=True, exist_ok=True)
+    set_folders(drop=place_text(drop), store=place_text(store))
     return InboxWatcher(ROOT)
 
 

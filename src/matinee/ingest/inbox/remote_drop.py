@@ -13,7 +13,7 @@ from matinee.errors import ConfigError, StoreError
 from matinee.ingest.inbox.drop import REFUSED, REFUSED_TOO, is_temporary, names_of_refused
 from matinee.ingest.reading.object_sources import fetch_new
 from matinee.store.identity import MARKER
-from matinee.store.remote.address import RemoteAddress, names_remote, parse_address
+from matinee.store.remote.address import RemoteAddress, check_separate, names_remote, parse_address
 from matinee.store.remote.objects import ListedObject, Objects
 from matinee.store.remote.source_cache import SourceCache, source_cache
 
@@ -37,25 +37,13 @@ def opened_drop(drop: str, *, store: str) -> Iterator[tuple[Path, bool]]:
     if not names_remote(drop):
         yield Path(drop).absolute(), False
         return
+    check_separate(drop, store)
     remote = RemoteDrop(parse_address(drop))
-    check_apart_from(remote.address, store)
     folder = remote.fetch()
     try:
         yield folder, True
     finally:
         remote.move_refused()
-
-
-def check_apart_from(drop: RemoteAddress, store: str) -> None:
-    """Raise ConfigError if a drop folder and a store in the same bucket contain each other."""
-    if not names_remote(store):
-        return
-    other = parse_address(store)
-    if other in (drop, *drop.parents) or drop in other.parents:
-        raise ConfigError(
-            f"The store {other.text} and the drop folder {drop.text} contain each other, so files of the store "
-            "would be read as ratings. Use two separate prefixes. Nothing was started."
-        )
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,18 @@ def parse_address(text: str) -> RemoteAddress:
     return RemoteAddress(found[1].lower(), bucket, "/".join(parts))
 
 
+def check_separate(drop: str | Path, store: str | Path) -> None:
+    """Raise ConfigError if a drop folder and a store in the same bucket contain each other."""
+    if not (names_remote(drop) and names_remote(store)):
+        return
+    folder, other = parse_address(str(drop)), parse_address(str(store))
+    if other in (folder, *folder.parents) or folder in other.parents:
+        raise ConfigError(
+            f"The store {other.text} and the drop folder {folder.text} contain each other, so files of the store "
+            "would be read as ratings. Use two separate prefixes. Nothing was started."
+        )
+
+
 def unreadable_address() -> ConfigError:
     """The error for an address that is not readable, without its text."""
     return ConfigError(

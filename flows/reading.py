@@ -19,7 +19,7 @@ def read_sources(
     Args:
         steps: Runs the task.
         ratings: Rating files, folders, globs or queries.
-        titles: The title file.
+        titles: The titles file.
         test: The same, of test rows.
         settings: How to read them.
 

@@ -48,7 +48,7 @@ def retrain(  # noqa: PLR0917 - Prefect passes them by name
 
     Args:
         ratings: Rating files, folders or globs, or queries of databases without a password.
-        titles: The title file.
+        titles: The titles file.
         store: The folder where everything is kept, or its address in an object store, such as s3://bucket/store.
         test: Files of test rows, for split.strategy=given; without them test rows are drawn.
         settings: How to read, split, train and judge; what is left out takes its default.

@@ -62,7 +62,7 @@ def tune(  # noqa: PLR0917 - Prefect passes them by name
 
     Args:
         ratings: Rating files, folders or globs, or queries of databases without a password.
-        titles: The title file.
+        titles: The titles file.
         store: The folder where everything is kept.
         trials: Number of trials per goal, that with the base settings included.
         minutes: No trial starts after this time.

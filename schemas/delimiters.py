@@ -1,4 +1,4 @@
-"""The delimiters of text files: the only list of them, so that no reader, and no search for an id, misses one."""
+"""The delimiters of text files, for their readers and for searches of ids in their lines."""
 
 import re
 from typing import Final
@@ -10,7 +10,7 @@ QUOTABLE: Final = (",", ";", "\t")
 # The ones that are rare in other texts first.
 RARE_FIRST: Final = tuple(reversed(DELIMITERS.values()))
 ONE_BYTE: Final = tuple(each for each in DELIMITERS.values() if len(each) == 1)
-_LONGER: Final = tuple(each for each in DELIMITERS.values() if len(each) > 1)
+_LONGER: Final = tuple(re.escape(each) for each in DELIMITERS.values() if len(each) > 1)
 
 
 def pattern(more: str = "") -> str:
@@ -22,4 +22,5 @@ def pattern(more: str = "") -> str:
     >>> re.split(pattern(), "1::2;3"), re.split(pattern(" "), "1 2")
     (['1', '2', '3'], ['1', '2'])
     """
-    return f"(?:[{re.escape(''.join(ONE_BYTE))}{more}]|{'|'.join(map(re.escape, _LONGER))})"
+    one_byte = re.escape("".join(ONE_BYTE))
+    return f"(?:{'|'.join([f'[{one_byte}{more}]', *_LONGER])})"

@@ -11,6 +11,7 @@ import pytest
 from judged import store_of
 
 import matinee
+from matinee.errors import ConfigError
 from matinee.formats.decision import DecisionFile
 from matinee.publish import step
 from matinee.registry import Registry
@@ -47,9 +48,15 @@ def test_a_champion_that_other_settings_of_the_gate_hold_is_reported_as_held(
 
 def test_a_refit_on_all_rows_is_published_by_one_call(sample: Path, tmp_path: Path) -> None:
     """The release counts the rows of the refit, so that a movie whose only rows are test rows can be recommended."""
+    rare = tmp_path / "rare.csv"  # movies with one rating: some of these are test rows
+    users = pl.read_csv(sample / "ratings.csv")["userID"].unique().sort()[:60].to_list()
+    rare.write_text(
+        "userID,movieID,rating,date\n"
+        + "".join(f"{user},{90_000 + row},4,2005-01-03\n" for row, user in enumerate(users))
+    )
     settings = read_settings(assignments=["train.epochs=3", "train.refit=all"])
     run = matinee.retrain(
-        sample / "ratings.csv", sample / "movie_titles.csv", tmp_path / "store", settings=settings
+        [sample / "ratings.csv", rare], sample / "movie_titles.csv", tmp_path / "store", settings=settings
     )
     assert run.release is not None
     assert (run.release / "tested.safetensors").is_file()
@@ -61,8 +68,16 @@ def test_a_refit_on_all_rows_is_published_by_one_call(sample: Path, tmp_path: Pa
         earlier = tested.users if axis == "users" else tested.movies
         assert table["tested_rows"].to_list() == np.bincount(earlier, minlength=table.height).tolist()
     liked = everything.movies[everything.ratings >= 4]
-    catalog = matinee.load(run.release).catalog
-    assert catalog.liked_rows.tolist() == np.bincount(liked, minlength=len(catalog.liked_rows)).tolist()
+    release, before = (matinee.load(run.release, tested=which) for which in (False, True))
+    catalog, movies = release.catalog, len(release.movies)
+    assert catalog.liked_rows.tolist() == np.bincount(liked, minlength=movies).tolist()
+    assert before.catalog.train_rows.tolist() == np.bincount(tested.movies, minlength=movies).tolist()
+
+    (only_tested, *_) = np.flatnonzero(catalog.trained & ~before.catalog.trained).tolist()
+    movie = release.movies.one(only_tested)
+    assert release.recommend(999_999, 1, only=[movie])[0].movie_id == movie
+    with pytest.raises(ConfigError, match="has no training row"):
+        before.similar(movie)
 
 
 def test_the_champion_is_published_again_with_other_weights(

@@ -231,14 +231,34 @@ def test_the_verb_lists_the_settings_of_a_run(capsys: pytest.CaptureFixture[str]
         (["split.last_n=2"], "last_n"),
         (["split.strategy=last_n", "split.test_fraction=0.2"], "test_fraction"),
         (["split.strategy=temporal", "split.seed=7"], "seed"),
+        (["split.strategy=given", "split.last_n=2"], "last_n"),
     ],
 )
 def test_settings_that_the_split_ignores_are_refused(assignments: list[str], name: str) -> None:
     with pytest.raises(ConfigError, match=f"split.{name} has no effect with split.strategy"):
         read_settings(assignments=assignments)
+
+
+def test_test_files_leave_no_share_to_choose() -> None:
     chosen = read_settings(assignments=["split.test_fraction=0.2"])
-    with pytest.raises(ConfigError, match="given, which --test sets"):
+    with pytest.raises(ConfigError, match=r"split.strategy=given \(set by --test\)"):
         chosen.for_test_files(["test.csv"])
+    assert read_settings(assignments=["split.seed=7"]).for_test_files(["test.csv"]).split.seed == 7
+
+
+def test_settings_without_effect_are_listed_with_a_dash() -> None:
+    def listed(*assignments: str) -> set[str]:
+        return set(setting_names()) - set(read_settings(assignments=assignments).values())
+
+    assert listed() >= {"split.last_n", "train.sweeps", "model.dropout"}
+    assert listed("split.strategy=last_n") >= {"split.test_fraction", "split.seed"}
+    assert listed("ingest.feedback=implicit") >= {
+        "gate.tolerance",
+        "model.name",
+        "train.epochs",
+        "release.storage",
+    }
+    assert not listed("ingest.feedback=implicit") & {"gate.ranking_tolerance", "train.refit", "split.seed"}
 
 
 def test_every_delimiter_can_be_set() -> None:

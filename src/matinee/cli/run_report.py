@@ -69,17 +69,14 @@ def _held_line(summary: "Summary", store: Path) -> str:
     digest = summary.folders[Step.TRAIN if Step.TRAIN in summary.folders else Step.RANK].rpartition("/")[2]
     reasons = f"`matinee show --store {shlex.quote(str(store))} {digest}` has all reasons"
     registry = Registry(store)
-    for manifest in registry.manifests():
-        if manifest.candidate == digest and manifest.version == registry.champion():
-            return (
-                f"{manifest.version} stays the champion, although the gate holds its candidate now; {reasons}"
-            )
-        if manifest.candidate == digest:
-            again = promotion(store, manifest.version)
-            return (
-                f"none: the gate held the candidate, which is release {manifest.version} already; `{again}` makes it "
-                f"the champion again, and {reasons}"
-            )
+    versions = [manifest.version for manifest in registry.manifests() if manifest.candidate == digest]
+    if (champion := registry.champion()) in versions:
+        return f"{champion} stays the champion, although the gate holds its candidate now; {reasons}"
+    if versions:
+        return (
+            f"none: the gate held the candidate, which is release {versions[-1]} already; "
+            f"`{promotion(store, versions[-1])}` makes it the champion again, and {reasons}"
+        )
     return (
         f"none: the gate held the candidate; `{promotion(store, digest)}` publishes it anyway, and {reasons}"
     )

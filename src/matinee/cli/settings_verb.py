@@ -13,7 +13,7 @@ from matinee.cli.terminal import columns, is_terminal
 from matinee.cli.verbs import settings_of
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
-from matinee.formats.written_settings import by_full_name, setting_text
+from matinee.formats.written_settings import setting_text
 from matinee.settings.reference import SettingFacts, describe_sections, describe_settings
 
 _NO_LIMIT = 10_000  # columns, where the output is not a terminal
@@ -22,8 +22,8 @@ _Values = Mapping[str, JsonValue]
 
 
 def settings(call: argparse.Namespace) -> Outcome:
-    """Print the settings that a run with these options has: all in a table, or some with their whole description."""
-    values = by_full_name(settings_of(call).resolved().model_dump(mode="json"))
+    """Print the settings that a run with these options has: all in tables, or some with their full descriptions."""
+    values = settings_of(call).values()
     chosen = _choose(call.names)
     facts = {
         "settings": [
@@ -42,7 +42,7 @@ def settings(call: argparse.Namespace) -> Outcome:
 
 
 def _choose(names: Sequence[str]) -> list[SettingFacts]:
-    """The settings of these names: of one, such as `train.epochs` or `epochs`, or of a section; all without names.
+    """The settings with these names, which may be full names, last parts or sections; all settings if none is given.
 
     Raises ConfigError for an unknown name.
     """
@@ -59,7 +59,7 @@ def _choose(names: Sequence[str]) -> list[SettingFacts]:
 
 
 def _tables(values: _Values) -> Iterator[str]:
-    """A table per section."""
+    """One table per section."""
     width = columns(sys.stdout) if is_terminal(sys.stdout) else _NO_LIMIT
     about = describe_sections()
     for section, settings in describe_settings().items():
@@ -67,17 +67,17 @@ def _tables(values: _Values) -> Iterator[str]:
         rows = [[each.name, _value(each, values), each.meaning] for each in settings]
         yield from table_lines(["setting", "value", "meaning"], rows, width=width)
         yield ""
-    yield f"{_UNUSED}: not used with this model and method; a run refuses it."
-    yield "`matinee settings NAME` prints the whole description of a setting. `--set NAME=VALUE` sets it."
+    yield f"{_UNUSED}: not used with the other settings; a run refuses it."
+    yield "`matinee settings NAME` prints the full description of a setting. `--set NAME=VALUE` sets it."
 
 
 def _paragraphs(chosen: Sequence[SettingFacts], values: _Values) -> Iterator[str]:
-    """The whole description of each."""
+    """The full description of each."""
     for number, each in enumerate(chosen):
         if number:
             yield ""
         yield each.name
-        unused = "" if each.name in values else " (not used with this model and method; a run refuses it)"
+        unused = "" if each.name in values else " (not used with the other settings; a run refuses it)"
         yield f"  value    {_value(each, values)}{unused}"
         yield f"  values   {each.values}"
         yield f"  meaning  {each.meaning}"

@@ -8,6 +8,7 @@ from typing import Final
 
 from matinee.cli.show_settings import changed_settings
 from matinee.errors import ReleaseError, StoreError
+from matinee.errors.text import shown
 from matinee.formats.dataset import PartitionList, Profile
 from matinee.formats.decision import DecisionFile, by_hand
 from matinee.formats.manifests import (
@@ -229,7 +230,7 @@ def _figures_of(folder: Path, manifest: ReleaseManifest) -> list[ShownFigure]:
     if not path.is_file() or sha256(path) != manifest.files.get(Metrics.NAME):
         raise StoreError(
             f"{path} is missing or was changed after {manifest.version} was published. Restore it from a backup, and "
-            "list other damage with `matinee releases --verify`."
+            f"list other damage with `matinee releases --store {shown(folder.parents[1])} --verify`."
         )
     try:
         return list(_figures(read_metrics(folder)))

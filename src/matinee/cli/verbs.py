@@ -142,18 +142,19 @@ def evaluate(call: argparse.Namespace) -> Outcome:
         rows_line(rows),
         *reject_lines(trial.rejects),
         *warning_lines(trial.warnings),
-        f"{trial.release} on {trial.rows:,} {'plays' if isinstance(trial, PlayFileEvaluation) else 'ratings'} that "
-        f"{_judged_weights(root, trial.release)} not trained on ({trial.rows_seen:,} others left out)",
+        f"{_judged(root, trial.release)} on {trial.rows:,} "
+        f"{'plays' if isinstance(trial, PlayFileEvaluation) else 'ratings'} that it was not trained on "
+        f"({trial.rows_seen:,} others left out)",
         *evaluate_lines(trial),
     ]
     return Outcome(trial.model_dump(), lines)
 
 
-def _judged_weights(root: Path, release: str) -> str:
-    """What of a release is evaluated: a refit on all rows has seen them, the tested weights have not."""
+def _judged(root: Path, release: str) -> str:
+    """The release that is evaluated, with its weights if it answers with others."""
     folder = Registry(root).folder(release)
     refitted = any((folder / name).exists() for name in (TESTED, TESTED_RANKING))
-    return "its tested weights, which the refit on all rows replaced, were" if refitted else "it was"
+    return f"{release} before its refit on all rows" if refitted else release
 
 
 def promote(call: argparse.Namespace) -> Outcome:

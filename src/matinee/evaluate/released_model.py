@@ -64,8 +64,9 @@ class ReleasedModel:
         return RankedModel(self.release.ranking, self.release.movies.keys, (float(low), float(high)))
 
     def _rated(self, axis: str, codes: NDArray[np.int32]) -> NDArray[np.bool_]:
-        table = pl.read_parquet(self._folder / f"{axis}.parquet")
-        rows = table["tested_rows" if "tested_rows" in table.columns else "train_rows"].to_numpy()
+        path = self._folder / f"{axis}.parquet"
+        name = "tested_rows" if "tested_rows" in pl.read_parquet_schema(path) else "train_rows"
+        rows = pl.read_parquet(path, columns=[name])[name].to_numpy()
         rated: NDArray[np.bool_] = (codes >= 0) & (rows[codes] > 0)
         return rated
 

@@ -11,7 +11,7 @@ class ListedMovie(Format):
     """One entry of a list."""
 
     title: str = Field(description="Title, or `movie` and its id.")
-    train_rows: int = Field(description="Rows of it that the model was fitted on.")
+    train_rows: int = Field(description="Number of rows of the movie that the model was fitted on.")
     because: str | None = Field(description="The rated movie that adds most to its score; null without any.")
     liked: bool = Field(description="Whether the user liked it in a test row, which the model has not seen.")
 

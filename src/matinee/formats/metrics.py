@@ -82,7 +82,7 @@ class ShownMovies(Format):
         description="Mean number of rows of a listed movie that the model was fitted on."
     )
     share_by_decile: list[float] = Field(
-        description="Share of all entries by tenth of the catalog, the tenth with the most train rows first."
+        description="Share of all entries by tenth of the catalog, the tenth with the most such rows first."
     )
     similarity: float = Field(
         description="Mean cosine between two movies of one list, by what a liked movie adds to a user's vector."

@@ -50,7 +50,7 @@ def find_finished(
 
     Args:
         ratings: The sources of the run. Queries are never known to have the rows of an earlier run.
-        titles: The title file.
+        titles: The titles file.
         store: The folder of the store.
         test: Files of test rows.
         settings: All settings of the run.

@@ -33,7 +33,7 @@ def train_on_ranks(
     Args:
         store: The store, which all hosts see under this path.
         ratings: Rating files, folders or globs.
-        titles: The title file.
+        titles: The titles file.
         test: Files of test rows.
         settings: All settings; the number of ranks is that of torchrun's processes, which all call this function.
         listener: Called with the progress of the fit, in the first process.

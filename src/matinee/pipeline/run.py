@@ -94,7 +94,7 @@ def retrain(
     Args:
         ratings: A rating file, a folder, a glob or the query of a database (`postgresql://user@host/shop?query=select
             ...`), or several of them.
-        titles: The title file; None for a release without titles.
+        titles: The titles file; None for a release without titles.
         store: The folder where everything is kept, or an address such as s3://bucket/store; it is created if absent.
         test: Files of test rows, for `split.strategy=given`; without them test rows are drawn.
         settings: How to read, split, train and judge; the defaults if None. `matinee.settings.parse.read_settings`

@@ -29,12 +29,12 @@ def plan_ingest(
     test: Sequence[str | Path],
     settings: IngestSettings,
 ) -> Plan:
-    """The dataset of rating files, folders or globs, a title file, and files of test rows.
+    """The dataset of rating files, folders or globs, a titles file, and files of test rows.
 
     Args:
         store: The store.
         ratings: Rating files, folders or globs.
-        titles: The title file; None for a dataset without titles.
+        titles: The titles file; None for a dataset without titles.
         test: Files of test rows, for `split.strategy=given`.
         settings: How to read the files.
 

@@ -17,7 +17,7 @@ def write_id_tables(
     """Write users.parquet and movies.parquet of a release.
 
     `train_rows` and `liked_rows` count the rows of the published models. If the tested models were fitted on other
-    subsets, `tested_rows` counts theirs.
+    subsets, `tested_rows` and `tested_liked_rows` count theirs.
 
     Args:
         folder: Folder of the release.
@@ -26,30 +26,38 @@ def write_id_tables(
         shipped: Subsets that the published models were fitted on.
         tested: Subsets that the tested models were fitted on.
     """
-    least = liked_from(scale)
-    ours = count_fitted_rows(split, shipped, liked_from=least)
-    counts = {
-        "users": [pl.Series("train_rows", ours.users)],
-        "movies": [pl.Series("train_rows", ours.movies), pl.Series("liked_rows", ours.liked)],
-    }
+    counts = _counts(split, shipped, scale, prefix="")
     if set(tested) != set(shipped):
-        theirs = count_fitted_rows(split, tested, liked_from=least)
-        counts["users"].append(pl.Series("tested_rows", theirs.users))
-        counts["movies"].append(pl.Series("tested_rows", theirs.movies))
+        counts = {
+            axis: columns + _counts(split, tested, scale, prefix="tested_")[axis]
+            for axis, columns in counts.items()
+        }
     for axis, columns in counts.items():
-        table = _with_ids(pl.read_parquet(split / f"{axis}.parquet").with_columns(columns), axis)
+        table = _with_ids(pl.read_parquet(split / f"{axis}s.parquet").with_columns(columns), axis)
         pq.write_table(
             table.to_arrow(compat_level=pl.CompatLevel.oldest()),
-            folder / f"{axis}.parquet",
+            folder / f"{axis}s.parquet",
             compression="zstd",
         )
 
 
+def _counts(
+    split: Path, subsets: Sequence[str], scale: tuple[float, float], *, prefix: str
+) -> dict[str, list[pl.Series]]:
+    """The columns with the rows of some subsets, by axis."""
+    found = count_fitted_rows(split, subsets, liked_from=liked_from(scale))
+    name = f"{prefix}rows" if prefix else "train_rows"
+    return {
+        "user": [pl.Series(name, found.users)],
+        "movie": [pl.Series(name, found.movies), pl.Series(f"{prefix}liked_rows", found.liked)],
+    }
+
+
 def _with_ids(table: pl.DataFrame, axis: str) -> pl.DataFrame:
     """The table with text ids as its ids, and their numbers as its keys."""
-    number = f"{axis[:-1]}_id"
+    number = f"{axis}_id"
     text = TEXT_COLUMNS[number]
     if text not in table.columns:
         return table
-    keys = table[number].rename(f"{axis[:-1]}_key")
+    keys = table[number].rename(f"{axis}_key")
     return table.with_columns(table[text].alias(number)).drop(text).with_columns(keys)

@@ -1,5 +1,6 @@
 """The parts of a release, each read and checked by itself, and put together if they fit."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -41,6 +42,8 @@ _MOVIE_COLUMNS: Final[dict[str, ColumnKind]] = {
     "liked_rows": "count",
     "title": "text",
 }
+# Counts of the tested models, where they were fitted on other rows than the published ones.
+_TESTED_COLUMNS: Final[dict[str, ColumnKind]] = {"tested_rows": "count", "tested_liked_rows": "count"}
 
 
 @dataclass
@@ -50,6 +53,7 @@ class Parts:
     files: ReleaseFiles
     weights: str | None  # the name of the file; None in a release of plays
     ranking: str
+    tested: bool  # whether these are the tested models, where others were published
     users: int = 0
     movies: int = 0
     codes: ArraySummary = field(default_factory=ArraySummary)
@@ -122,7 +126,7 @@ class Parts:
                 self.small[MOVIES],
                 _MOVIE_COLUMNS,
                 rows=self.movies,
-                optional={"year": "year", "movie_key": "id"},
+                optional={"year": "year", "movie_key": "id", **_TESTED_COLUMNS},
             )
             ids = make_id_map(movies, "movie")
         with self.files.parsing(METRICS):
@@ -130,13 +134,20 @@ class Parts:
         return ItemCatalog(
             movies=ids,
             titles=movies["title"],
-            train_rows=movies["train_rows"].to_numpy(),
-            liked_rows=movies["liked_rows"].to_numpy(),
+            train_rows=self._counted(movies, "tested_rows", otherwise="train_rows"),
+            liked_rows=self._counted(movies, "tested_liked_rows", otherwise="liked_rows"),
             years=_years(movies.get("year"), movies=self.movies),
             popularity_weight=ranking.popularity_weight,
             seen_offsets=offsets,
             seen_movies=seen,
         )
+
+    def _counted(
+        self, movies: Mapping[str, pa.ChunkedArray], name: str, *, otherwise: str
+    ) -> NDArray[np.int64]:
+        """Counts of the rows that the models which are read were fitted on."""
+        counts: NDArray[np.int64] = movies[name if self.tested and name in movies else otherwise].to_numpy()
+        return counts
 
     def _user_prior(self, weights: dict[str, NDArray[Any]]) -> UserPrior | None:
         if PRIOR not in self.small:

@@ -122,7 +122,7 @@ def _load(folder: Path, *, tested: bool, public_key: Path | None) -> Release:
         ranked = _is_ranked(files)
         listing = {ranking, SEEN_LEVELS} if ranked else set()
         rest = files.names.keys() - {weights or ranking, *small, *listing, SEEN_OFFSETS, SEEN_MOVIES}
-        parts = Parts(files, weights, ranking)
+        parts = Parts(files, weights, ranking, tested=tested)
         with ThreadPoolExecutor(2) as pool:  # hashing lets go of the interpreter's lock
             seen = pool.submit(files.map, SEEN_MOVIES, np.int32, watch=parts.codes.watch_codes)
             tables = pool.submit(parts.read_weights)

@@ -102,7 +102,8 @@ class GateSettings(Section):
     decay: bool = Field(
         True,
         description="Whether to hold a candidate if small losses have added up since the anchor. The anchor is "
-        "the first release, until a release is significantly better than it or a person chooses one.",
+        "the first release. A release that is significantly better than the anchor, or that a person promotes, becomes "
+        "the new anchor.",
     )
     decay_tolerances: float = Field(
         2.0,

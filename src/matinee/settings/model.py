@@ -9,15 +9,16 @@ default changes no digest.
 from collections.abc import Sequence
 from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from matinee.errors import ConfigError
 from matinee.formats.manifests import ModelName
+from matinee.formats.written_settings import by_full_name
 from matinee.settings.device import DeviceName
 from matinee.settings.evaluation import EvaluateSettings, GateSettings
 from matinee.settings.ingest import IngestSettings, Section
 from matinee.settings.outputs import RecommendSettings, ReleaseSettings
-from matinee.settings.plays import explain_unused_by_plays, find_unused_by_plays
+from matinee.settings.plays import explain_unused_by_plays, find_unused_by_plays, ignored_by_plays
 from matinee.settings.presets import MethodName, recipe_of
 from matinee.settings.ranking import RankSettings
 from matinee.settings.split import SplitSettings
@@ -127,9 +128,9 @@ class TrainSettings(Section):
     )
     trace_every: int | None = Field(
         None,
-        ge=1,
-        description="Number of training steps between two points of the loss trace. By default, an epoch has about "
-        "ten points. sgd on a CPU ignores this setting and records eight points per epoch.",
+        ge=0,
+        description="Number of training steps between two points of the loss trace. With 0, the default, an epoch has "
+        "about ten points. sgd on a CPU ignores this setting and records eight points per epoch.",
     )
     device: DeviceName = Field("auto", description="Device to train on. auto uses a GPU if there is one.")
     threads: int = Field(0, ge=0, le=1024, description="Number of CPU threads. 0 uses all cores.")
@@ -233,6 +234,14 @@ class Settings(Section):
     def spelled_out(self) -> "Settings":
         """These settings with the recipe's value in place of each None, as they are written to files."""
         return self.resolved().written()
+
+    def values(self) -> dict[str, JsonValue]:
+        """The values of a run by the names that `--set` takes, without the settings that a run ignores."""
+        found = by_full_name(self.resolved().model_dump(mode="json"))
+        ignored = {f"split.{name}" for name in self.split.ignored}
+        if self.ingest.feedback == "implicit":
+            ignored |= ignored_by_plays(found)
+        return {name: value for name, value in found.items() if name not in ignored}
 
     def check(self) -> None:
         """Raise ConfigError if settings contradict each other, or if the chosen model, method or split ignores them."""

@@ -209,14 +209,24 @@ def _bare(name: str) -> str:
     return shown(name if _BARE.fullmatch(name) else json.dumps(name, ensure_ascii=False), _NAME_LENGTH)
 
 
+def _nearest(name: str, *, is_section: bool) -> str:
+    """The known setting or section whose name is most like an unknown one."""
+    if is_section:
+        known = {section: section for section in Settings.model_fields}
+    elif "." in name:
+        known = {each: each for each in setting_names()}
+    else:
+        known = {each.partition(".")[2]: each for each in reversed(setting_names())}
+    return known[difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]]
+
+
 def _explain(error: ValidationError) -> str:
     sentences = []
     for fault in error.errors()[:_FAULTS]:
         name = ".".join(_bare(str(part)) for part in fault["loc"])
         if fault["type"] == "extra_forbidden":
-            known = setting_names() if "." in name else [*Settings.model_fields]
-            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-            sentences.append(f"Setting {name} is not known; the nearest is {nearest[0]}.")
+            nearest = _nearest(name, is_section=isinstance(fault["input"], dict))
+            sentences.append(f"Setting {name} is not known; the nearest is {nearest}.")
         else:
             expected = shown(_expectation(fault))
             sentences.append(

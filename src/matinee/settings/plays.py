@@ -1,5 +1,6 @@
 """Which settings have an effect on plays: they train the ranking model alone."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from matinee.settings.ingest import Section
@@ -32,6 +33,17 @@ def find_unused_by_plays(settings: Section, *, usual: Section) -> list[str]:
         else:
             found += [f"{section}.{name}" for name in chosen if name in _OF_RATINGS.get(section, ())]
     return found
+
+
+def ignored_by_plays(names: Iterable[str]) -> set[str]:
+    """Of the names of settings, those that have no effect on plays."""
+    parts = ((name, *name.split(".")) for name in names)
+    return {
+        name
+        for name, section, field in parts
+        if field in _OF_RATINGS.get(section, ())
+        or (section in ("model", "train") and field not in _USED.get(section, ()))
+    }
 
 
 def explain_unused_by_plays(name: str) -> str:

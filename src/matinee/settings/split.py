@@ -42,13 +42,24 @@ class SplitSettings(Section):
     )
     seed: int = Field(42, ge=0, lt=2**32, description="Random seed of the split.")
 
+    @property
+    def ignored(self) -> list[str]:
+        """The settings that have no effect with the strategy."""
+        return [name for name, users in _USED_BY.items() if self.strategy not in users]
+
+    def is_same(self, other: "SplitSettings") -> bool:
+        """Whether two splits of the same rows are equal: settings that the strategy ignores may differ."""
+        without = set(self.ignored)
+        return self.model_dump(exclude=without) == other.model_dump(exclude=without)
+
     def check(self) -> None:
         """Raise ConfigError if the strategy ignores a setting; one at its default counts as not chosen."""
-        ignored = [
-            f"Setting split.{name} has no effect with split.strategy={self.strategy}"
-            f"{', which --test sets' if self.strategy == 'given' else ''}; it is for {', '.join(users)}. Leave it out."
-            for name, users in _USED_BY.items()
-            if self.strategy not in users and getattr(self, name) != SplitSettings.model_fields[name].default
+        by_test = " (set by --test)" if self.strategy == "given" else ""
+        faults = [
+            f"Setting split.{name} has no effect with split.strategy={self.strategy}{by_test}; it applies to "
+            f"{', '.join(_USED_BY[name])}. Leave it out."
+            for name in self.ignored
+            if getattr(self, name) != SplitSettings.model_fields[name].default
         ]
-        if ignored:
-            raise ConfigError(" ".join(ignored))
+        if faults:
+            raise ConfigError(" ".join(faults))

@@ -54,7 +54,7 @@ class Inherited:
 
     def fits(self, settings: SplitSettings) -> bool:
         """Whether a split with these settings may use these cutoffs."""
-        return settings.strategy in ("stratified", "given") and settings == self.settings
+        return settings.strategy in ("stratified", "given") and settings.is_same(self.settings)
 
 
 def plan(

@@ -1,7 +1,7 @@
 """What a nightly run reads: the complete and readable files of the drop folder, and whether they are new.
 
 nightly.json in the store records the files and settings of the last run; a run with the same ones has nothing to do.
-The store also keeps the last readable title file, so that a broken title file does not stop a run.
+The store also keeps the last readable titles file, so that a broken titles file does not stop a run.
 """
 
 import contextlib
@@ -97,8 +97,8 @@ def take_in(
         The files, and whether they are new.
 
     Raises:
-        ConfigError: The folder does not exist, or there is no title file.
-        DataError: The title file is broken and there is no earlier one, the rows of a database are refused, or the
+        ConfigError: The folder does not exist, or there is no titles file.
+        DataError: The titles file is broken and there is no earlier one, the rows of a database are refused, or the
             files are on different scales and the store does not decide.
     """
     check_apart(store.root, drop=drop)
@@ -241,7 +241,7 @@ def write_table_for_people(table: pl.DataFrame, out: Path) -> None:
 
 
 def _readable(store: Store, titles: Path, settings: Settings) -> tuple[Path, str | None]:
-    """The title file, which is copied to the store; if it can't be read, the last copy and the reason."""
+    """The titles file, which is copied to the store; if it can't be read, the last copy and the reason."""
     kept = store.root / KEPT / titles.name
     pull_file(store.root, f"{KEPT}/{titles.name}")
     try:

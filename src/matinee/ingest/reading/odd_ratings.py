@@ -85,8 +85,8 @@ def _find_word(texts: Sequence[str]) -> str | None:
     """A word of a column that has few different words and nothing else."""
     if all(_WORD.fullmatch(text.strip()) for text in texts):
         return texts[0].strip()
-    for delimiter in (*RARE_FIRST, " "):
-        rows = [text.split(delimiter) for text in texts]
+    tables = [[text.split(delimiter) for text in texts] for delimiter in (*RARE_FIRST, " ")]
+    for rows in sorted(tables, key=lambda rows: -len(rows[0])):  # a list within a field has its own delimiter
         width = len(rows[0])
         if width < _FEWEST_COLUMNS or any(len(row) != width for row in rows):
             continue

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Final
 
 from matinee.ingest.reading.rows import split_fields
-from matinee.schemas.delimiters import QUOTABLE
+from matinee.schemas.delimiters import QUOTABLE, pattern
 from matinee.schemas.integers import parse_int64
 
 _NO_YEAR: Final = frozenset(
@@ -42,7 +42,7 @@ def find_writing(lines: Sequence[str]) -> Writing:
     """How lines are written, from a sample of a file."""
     lines = [Writing().plain(line) for line in lines]
     # A backslash before a quote that ends its field is the last character of the field.
-    escaped = any(re.search(r'\\"(?!\s*(?:[,;|\t]|$))', line) for line in lines)
+    escaped = any(re.search(rf'\\"(?!\s*(?:{pattern()}|$))', line) for line in lines)
     lines = [Writing(escaped=escaped).plain(line) for line in lines]
     return Writing(escaped, _find_padding(lines))
 

@@ -21,7 +21,9 @@ _UNLIKELY: Final = re.compile(
     "[\x80-\x9f\u0192\u02c6\u02dc\u2020\u2021\u2030]|[^\x00-\x7f\u2010-\u203a\u20ac]{3,}|[a-z][\u201a\u201e]"
 )
 _PIECES: Final = re.compile(f"({pattern()})".encode())
-_ROW_WITHIN: Final = re.compile(rb'\r"?\d+"?[,;|\t:]')  # a movie behind a line end of another kind
+_ROW_WITHIN: Final = re.compile(
+    rf'\r"?\d+"?{pattern()}'.encode()
+)  # a movie behind a line end of another kind
 _FEWEST_UNLIKELY: Final = 0.2  # of the lines that are not UTF-8
 
 

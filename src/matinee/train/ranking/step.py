@@ -111,7 +111,7 @@ def _fit_rated(
     checkpoint: Path,
     listener: RankListener,
 ) -> tuple[RankingModel, Method]:
-    """Fit on the movies that have rows, because a title file may list ten times as many; the model has all of them."""
+    """Fit on the movies that have rows, because a titles file may list ten times as many; the model has all of them."""
     torch_device = None if device == "cpu" else device  # on a CPU, compiled kernels are quicker
     counts = count_codes(rows.movies, movies)
     rated = np.flatnonzero(counts)

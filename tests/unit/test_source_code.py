@@ -85,6 +85,8 @@ AFTER_INGEST = {
             {"partition", *AFTER_INGEST},
         ),
         ("train/gibbs/kernels.py", r"1\.0", "1.5", {"train"}),
+        ("store/file_kinds.py", r'b"PK', 'b"PX', {"partition", *AFTER_INGEST}),
+        ("release/checks.py", r"(?m)^LARGEST", "_MORE = 1\nLARGEST", {"evaluate", "recommend"}),
         ("evaluate/gate.py", r"<=", "<", {"evaluate"}),
         ("evaluate/released_model.py", r"!= TEST", "== TEST", {"evaluate"}),
         ("splitmix64.py", r">> np\.uint64\(30\)", ">> np.uint64(29)", {"split", "train", "rank", "evaluate"}),
@@ -172,6 +174,21 @@ def _move(code: Path, source: str, target: str, old: str, new: str) -> None:
         file.write_text(file.read_text("utf-8").replace(old, new), "utf-8")
 
 
+def _give_an_error_that_is_returned_other_words(code: Path) -> None:
+    _edit(code / "release/plays.py", r"can.t predict ratings", "predicts no ratings")
+
+
+def _begin_to_log(code: Path) -> None:
+    file = code / "split/encode.py"
+    text = file.read_text("utf-8")
+    assert "logging" not in text
+    lines = (
+        'import logging\nfrom matinee.errors.text import shown\n\nlog = logging.getLogger("matinee.run")\n'
+    )
+    _edit(file, r"(?m)^(from matinee\.store import)", f"{lines}\\1")
+    _edit(file, r"(?m)^    digest = ", '    log.info("encoding %s", shown(dataset))\n    digest = ')
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -186,6 +203,8 @@ def _move(code: Path, source: str, target: str, old: str, new: str) -> None:
         _split_an_import_in_two,
         _move_the_kernel,
         _move_the_id_map,
+        _give_an_error_that_is_returned_other_words,
+        _begin_to_log,
     ],
 )
 def test_a_change_without_effect_on_results_changes_no_digest(
@@ -227,3 +246,52 @@ def test_an_evaluation_is_repeated_if_the_code_of_the_champion_changes(tmp_path:
 
 def test_each_excluded_module_exists() -> None:
     assert not [name for name in NOT_CODE if installed()._file(name) is None]
+
+
+def test_the_schemas_are_among_the_files() -> None:
+    """In an editable installation the folder is a link."""
+    names = {path.as_posix().rpartition("/matinee/")[2] for path in installed().files()}
+    assert any(name.endswith("schemas/ratings.py") for name in names)
+    assert any(name.endswith("store/source_code.py") for name in names)
+    assert "splitmix64.py" in {path.name for path in installed().files()}
+
+
+TWO = """
+def f():
+    from matinee.{first} import x
+    return x
+
+def g():
+    from matinee.{second} import x
+    return x
+"""
+LIST = "log = []\n\ndef f(x):\n    log.append(x)\n    return log\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (LIST, LIST.replace("append(x)", "append(-x)")),
+        ("raise Stop(1)", "raise Stop(2)"),
+        (TWO.format(first="a", second="b"), TWO.format(first="b", second="a")),
+        ("from matinee.a import x", "from matinee.b import x"),
+        ("from matinee.a import x", "from matinee.a import y as x"),
+    ],
+)
+def test_small_changes_are_seen(before: str, after: str, tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("x = 1\ny = 2\n")
+    (tmp_path / "b.py").write_text("x = 3\n")
+    found = []
+    for text in (before, after):
+        (tmp_path / "step.py").write_text(text)
+        found.append(SourceCode({"matinee": tmp_path}).digests("matinee.step"))
+    assert found[0] != found[1]
+
+
+def test_an_edit_while_a_process_runs_changes_none_of_its_digests(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.py").write_text("x = 1\n")
+    code = SourceCode({"matinee": tmp_path})
+    code.read_all()
+    (tmp_path / "two.py").write_text("x = 2\n")
+    assert code.digests("matinee.two") == code.digests("matinee.one")

@@ -7,7 +7,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import matinee
 from matinee.cli.outcome import Outcome
 from matinee.cli.verbs import section_settings
 from matinee.errors import ConfigError
@@ -15,6 +14,8 @@ from matinee.errors.text import shown
 from matinee.ops.connection import answering
 from matinee.ops.temporary_server import start_server
 from matinee.registry import Registry
+from matinee.registry.champion import load
+from matinee.release import Release
 from matinee.release.idmap import Id, parse_id
 from matinee.release.manifest import ReleaseManifest, read_manifest
 from matinee.release.narrowing import Narrowing
@@ -54,7 +55,7 @@ def recommend(call: argparse.Namespace) -> Outcome:
     )
     if call.all:
         return _written(call.out, _run_flow(call, settings, narrowing))
-    release = matinee.load(folder)
+    release = load(folder)
     if call.only:
         from matinee.recommend import read_movie_ids
 
@@ -99,7 +100,7 @@ def _written(out: Path, done: "Recommended", lines: Sequence[str] = ()) -> Outco
     return Outcome(facts, text, notable=warned)
 
 
-def _listed(release: matinee.Release, users: Sequence[Id], top: int, narrowing: Narrowing) -> Outcome:
+def _listed(release: Release, users: Sequence[Id], top: int, narrowing: Narrowing) -> Outcome:
     """Lists for the terminal, without a file."""
     started = time.perf_counter()
     found = [_list_of(release, user, top, narrowing) for user in users]
@@ -127,9 +128,7 @@ def parse_ids(manifest: ReleaseManifest, axis: Literal["user", "movie"], texts: 
     return [parse_id(text, axis, is_text=is_text) for text in texts]
 
 
-def _list_of(
-    release: matinee.Release, user: Id, top: int, narrowing: Narrowing
-) -> tuple[Id, Sequence[Suggestion]]:
+def _list_of(release: Release, user: Id, top: int, narrowing: Narrowing) -> tuple[Id, Sequence[Suggestion]]:
     """A user, and the user's list with the rated movie that adds most to each score."""
     explain = release.ranking is not None
     return user, release.recommend(user, top, explain=explain, **narrowing.keywords())
@@ -157,7 +156,7 @@ def _list_lines(listed: tuple[Id, Sequence[Suggestion]], note: str = "") -> list
 
 def similar(call: argparse.Namespace) -> Outcome:
     """List the movies that are most similar to one."""
-    release = matinee.load(Registry.open(call.store).champion_folder())
+    release = load(Registry.open(call.store).champion_folder())
     movie_id = release.movies.parse(call.movie, "movie")
     found = release.similar(movie_id, call.top)
     lines = [
@@ -177,7 +176,7 @@ def similar(call: argparse.Namespace) -> Outcome:
 
 def explain(call: argparse.Namespace) -> Outcome:
     """List the ratings of a user that speak most for and against a movie."""
-    release = matinee.load(Registry.open(call.store).champion_folder())
+    release = load(Registry.open(call.store).champion_folder())
     user_id, movie_id = release.users.parse(call.user, "user"), release.movies.parse(call.movie, "movie")
     found = release.explain(user_id, movie_id)
     named, others = found.reasons[: call.top], found.reasons[call.top :]
@@ -203,7 +202,7 @@ def explain(call: argparse.Namespace) -> Outcome:
     return Outcome(facts, lines)
 
 
-def _why_no_reasons(release: matinee.Release, user_id: Id) -> str:
+def _why_no_reasons(release: Release, user_id: Id) -> str:
     known = int(release.users.find([user_id], "user")[0]) >= 0
     return (
         "The release knows no movie of the user"

@@ -8,13 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
-import matinee
 from matinee.cli.object_sources import fetch_sources
 from matinee.cli.outcome import Outcome
 from matinee.cli.run_report import reject_lines, rows_line, warning_lines
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.registry import Registry
+from matinee.registry.champion import load
 from matinee.release import TESTED
 from matinee.release.ranking_model import TESTED_RANKING
 from matinee.settings import Settings
@@ -100,7 +100,7 @@ def predict(call: argparse.Namespace) -> Outcome:
             f"--out {call.out} writes the predictions to stdout, and --json writes its line there too. Leave out one "
             "of the two."
         )
-    release = matinee.load(Registry.open(call.store).champion_folder())
+    release = load(Registry.open(call.store).champion_folder())
     started = time.perf_counter()
     settings = section_settings(call, "ingest").ingest
     with hidden() if aside else contextlib.nullcontext():

@@ -2,7 +2,8 @@
 """The inner loop of pairwise accuracy."""
 
 import numpy as np
-from numba import njit
+
+from matinee.store.compiled import njit
 
 
 @njit(nogil=True, cache=True)

@@ -2,7 +2,8 @@
 """The inner loops of ranking: rows by user, lists by one order of all movies, and places of liked movies in a list."""
 
 import numpy as np
-from numba import njit
+
+from matinee.store.compiled import njit
 
 
 @njit(nogil=True, cache=True)

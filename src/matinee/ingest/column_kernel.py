@@ -3,7 +3,8 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from matinee.store.compiled import njit
 
 compiled: Any = njit(nogil=True, cache=True)
 

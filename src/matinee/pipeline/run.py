@@ -83,7 +83,7 @@ def retrain(
     titles: str | Path | None,
     store: str | Path,
     *,
-    test: Sequence[str | Path] = (),
+    test: str | Path | Sequence[str | Path] = (),
     settings: Settings | None = None,
     listener: Listener = silent,
 ) -> Retrained:
@@ -96,7 +96,7 @@ def retrain(
             ...`), or several of them.
         titles: The titles file; None for a release without titles.
         store: The folder where everything is kept, or an address such as s3://bucket/store; it is created if absent.
-        test: Files of test rows, for `split.strategy=given`; without them test rows are drawn.
+        test: A file of test rows, or several, for `split.strategy=given`; without them test rows are drawn.
         settings: How to read, split, train and judge; the defaults if None. `matinee.settings.parse.read_settings`
             makes them from presets, files and `NAME=VALUE` texts.
         listener: Called with the progress of the fit, several times per second.
@@ -118,8 +118,10 @@ def retrain(
         True
         >>> release = matinee.load(run.release)
     """
-    sources = local_sources([ratings] if isinstance(ratings, str | Path) else ratings)
-    titles, test = None if titles is None else local_file(str(titles)), local_sources(test)
+    sources, test = local_sources(_listed(ratings)), local_sources(_listed(test))
+    if not sources:
+        raise ConfigError("No ratings were given. Name a file, a folder, a glob or the query of a database.")
+    titles = None if titles is None else local_file(str(titles))
     chosen = _checked(settings).for_test_files([str(path) for path in test])
     chosen.check()
     store = local_store(store)
@@ -136,6 +138,10 @@ def retrain(
         tested = chain.test(chain.split(dataset, encoding))
         publication = publish(opened, tested, shipped=chain.refit(tested), settings=chosen)
     return Retrained(opened, dataset, champion_score, encoding, tested, publication)
+
+
+def _listed(sources: str | Path | Sequence[str | Path]) -> Sequence[str | Path]:
+    return [sources] if isinstance(sources, str | Path) else sources
 
 
 def _checked(settings: Settings | None) -> Settings:

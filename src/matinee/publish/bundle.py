@@ -36,7 +36,7 @@ from matinee.settings import Settings
 from matinee.split.hash_split import SUBSETS
 from matinee.store import Reference, Store
 from matinee.store.checksums import sync_folder
-from matinee.store.digests import digest_of
+from matinee.store.digests import code_digest, digest_of
 from matinee.store.documents import MANIFEST, read_as
 from matinee.store.files import copy_tree, write_json
 from matinee.store.metrics_file import read_metrics
@@ -61,9 +61,15 @@ class Bundle:
 
     @property
     def digest(self) -> str:
-        """The digest of the published weights and their number form: equal digests mean the same release."""
+        """The digest of the models, of their number form, and of the code of what is computed from them.
+
+        Equal digests mean the same release.
+        """
         storage = self.settings.release.storage
-        return digest_of(**self._digests(), **({} if storage == "float32" else {"storage": storage}))
+        code = code_digest("matinee.release.user_prior", "matinee.publish.id_tables")
+        return digest_of(
+            **self._digests(), code=code, **({} if storage == "float32" else {"storage": storage})
+        )
 
     @property
     def _split_manifest(self) -> SplitManifest:

@@ -131,7 +131,9 @@ def publish_held(store: Store, candidate: str) -> tuple[str, str | None]:
         decision = read_as(store.path(evaluation) / DecisionFile.NAME, DecisionFile)
         split = store.reference("splits", judged.split)
         models = _models_of(store, judged)
-        bundle = Bundle(store, split, models, models, _settings_of(judged, evaluation))
+        settings = _settings_of(judged, evaluation)
+        release = settings.release.model_copy(update={"storage": held.storage or "float32"})
+        bundle = Bundle(store, split, models, models, settings.model_copy(update={"release": release}))
         before, version = registry.champion(), registry.next_version()
         said = decision.model_copy(update={"reason": by_hand(decision.reason)})
         bundle.write(registry.folder(version), version=version, evaluation=evaluation, decision=said)
@@ -239,7 +241,13 @@ def _hold(registry: Registry, bundle: Bundle, evaluation: Reference, *, reason: 
     """Log once that the gate holds the candidate; the champion stays."""
     candidate = bundle.tested.judged.digest
     if not _is_logged(registry, bundle, evaluation, reason=reason):
-        registry.record("hold", candidate=candidate, evaluation=evaluation.digest, reason=reason)
+        registry.record(
+            "hold",
+            candidate=candidate,
+            evaluation=evaluation.digest,
+            reason=reason,
+            **_noted(bundle.settings),
+        )
     return Publication(
         release=None,
         promoted=False,
@@ -252,8 +260,17 @@ def _hold(registry: Registry, bundle: Bundle, evaluation: Reference, *, reason: 
 
 def _is_logged(registry: Registry, bundle: Bundle, evaluation: Reference, *, reason: str) -> bool:
     """Whether the log has the hold."""
-    hold = (bundle.tested.judged.digest, evaluation.digest, reason)
-    return hold in {(entry.candidate, entry.evaluation, entry.reason) for entry in registry.log()}
+    noted = _noted(bundle.settings).get("storage")
+    hold = (bundle.tested.judged.digest, evaluation.digest, reason, noted)
+    return hold in {
+        (entry.candidate, entry.evaluation, entry.reason, entry.storage) for entry in registry.log()
+    }
+
+
+def _noted(settings: Settings) -> dict[str, str]:
+    """What a hold says of the settings of its run: those that are in no digest, if they are not the defaults."""
+    storage = settings.release.storage
+    return {} if storage == "float32" else {"storage": storage}
 
 
 def _version(compared: ComparedModel | None) -> str | None:

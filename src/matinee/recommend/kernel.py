@@ -1,7 +1,8 @@
 """The inner loops of lists for all users: users as sums of encoder rows, and the best movies of a block of scores."""
 
 import numpy as np
-from numba import njit
+
+from matinee.store.compiled import njit
 
 _LANE = 64  # scores whose maximum is looked at before any of them: most lanes hold nothing new
 

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from matinee.errors import ConfigError
+from matinee.errors.text import shown
 from matinee.registry.registry import Registry
 from matinee.release.answers import Release
 from matinee.release.release import PublicKey
@@ -39,6 +41,8 @@ def load(path: str | Path, *, tested: bool = False, public_key: PublicKey = None
         >>> matinee.load("store").version
         'v0001'
     """
+    if "\0" in str(path):
+        raise ConfigError(f"{shown(path)} is not a path: it has a NUL character.")
     folder = _folder(path)
     if str(path) and not os.path.lexists(folder / MANIFEST) and is_store(folder):
         folder = Registry.open(folder).champion_folder()

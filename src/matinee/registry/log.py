@@ -47,6 +47,7 @@ class Entry(BaseModel):
     candidate: Digest | None = None  # of a hold, or of what was promoted by its digest
     evaluation: Digest | None = None
     search: Digest | None = None  # for settings, of a prune
+    storage: str | None = None  # `release.storage` of a hold, if it is not the default
 
     @model_validator(mode="after")
     def _is_whole(self) -> "Entry":

@@ -199,7 +199,7 @@ class Release:
             >>> [similar.movie_id for similar in release.similar(1, n=2)]
             [26, 131]
         """
-        code = int(self.movies.find([movie_id], "movie")[0])
+        code = self.movies.find_one(movie_id, "movie")
         if code < 0:
             raise ConfigError(
                 f"The release does not know movie {shown(movie_id, 80)}. Ask for a movie of the titles file."
@@ -269,7 +269,7 @@ class Release:
         )
 
     def _code(self, user_id: Id) -> int:
-        return int(self.users.find([user_id], "user")[0])
+        return self.users.find_one(user_id, "user")
 
     def _taste(self, user_id: Id) -> Taste | None:
         """What a user rated, for the ranking model; None without one."""

@@ -31,9 +31,17 @@ def as_ids(given: ArrayLike, kind: str) -> Ids:
         kind: `user` or `movie`, for the error.
 
     Raises:
-        ConfigError: A value is not an integer of at most 64 bits: a fraction, NaN, text or True.
+        ConfigError: A value is not an integer of at most 64 bits: a fraction, NaN, text or True. The array is masked
+            or ragged.
     """
-    array = np.asarray(given)
+    if np.ma.isMaskedArray(given):
+        raise ConfigError(
+            f"The {kind} ids are a masked array, whose mask would be lost. Give the ids that are not masked."
+        )
+    try:
+        array = np.asarray(given)
+    except ValueError:
+        raise ConfigError(f"The {kind} ids are lists of different lengths. Give one list of ids.") from None
     if array.dtype == np.int64:
         return array
     try:
@@ -139,6 +147,13 @@ class IdMap:
         codes[there[~same.to_numpy(zero_copy_only=False)]] = UNKNOWN
         found: Codes = codes[distinct.indices.to_numpy()].reshape(shape)
         return found
+
+    def find_one(self, given: Id, axis: str) -> int:
+        """The code of one id; -1 if it is unknown. Raises ConfigError if it is of the other kind, or not one id."""
+        code = self.find(given, axis)
+        if code.shape:
+            raise ConfigError(f"A {axis} id was given as {given!r:.80}; expected one id.")
+        return int(code)
 
     def column(self, codes: Codes) -> pa.Array:
         """The ids of codes as an Arrow column."""

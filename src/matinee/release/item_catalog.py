@@ -18,7 +18,7 @@ from matinee.release import liking
 from matinee.release.arrays import Codes, Scores
 from matinee.release.checks import LARGEST
 from matinee.release.idmap import IdMap
-from matinee.release.narrowing import Narrowing, Years
+from matinee.release.narrowing import Narrowing, Years, is_count
 from matinee.release.rating_levels import Levels
 from matinee.release.scoring import movie_level
 from matinee.release.suggestion import Suggestion
@@ -99,8 +99,8 @@ class ItemCatalog:
 
         `expected` are the expected ratings [movies] to show with them. Raises ConfigError when n is below 1.
         """
-        if n < 1:
-            raise ConfigError(f"A list of {n} movies was requested; expected 1 or more.")
+        if not is_count(n):
+            raise ConfigError(f"A list of {n!r:.80} movies was requested; expected a whole number from 1.")
         scores = np.where(self.trained, scores, np.float32(-np.inf))
         scores[without] = -np.inf
         if narrowing and narrowing.masks:

@@ -44,6 +44,11 @@ class Narrow(TypedDict, total=False):
     per_year: int | None
 
 
+def is_count(value: object) -> bool:
+    """Whether a value is a whole number from 1."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) > 0
+
+
 @dataclass(frozen=True)
 class Narrowing:
     """What a list is narrowed to. The attributes are those of `Narrow`."""
@@ -57,8 +62,15 @@ class Narrowing:
     def __post_init__(self) -> None:
         """Raise ConfigError if the values make no sense."""
         for name, limit in (("franchise", self.per_franchise), ("year", self.per_year)):
-            if limit is not None and limit < 1:
-                raise ConfigError(f"The limit is {limit} movies per {name}; expected 1 or more.")
+            if limit is not None and not is_count(limit):
+                raise ConfigError(
+                    f"The limit is {limit!r:.80} movies per {name}; expected a whole number from 1."
+                )
+        for name, ids in (("exclude", self.exclude), ("only", self.only)):
+            if ids is not None and (isinstance(ids, str) or not hasattr(ids, "__len__")):
+                raise ConfigError(
+                    f"{name} was given as {ids!r:.80}; expected the ids of movies, such as [1, 2]."
+                )
         if self.years is not None and not _is_pair_of_years(self.years):
             raise ConfigError(
                 f"Years were given as {shown(repr(self.years))}; expected the first and the last, such as (1990, 1999)."
@@ -154,7 +166,9 @@ def _are_among(movies: IdMap, some: Collection[int | str]) -> NDArray[np.bool_]:
 
 def _is_pair_of_years(years: object) -> bool:
     return (
-        isinstance(years, Sequence) and len(years) == 2 and all(isinstance(year, Integral) for year in years)
+        isinstance(years, Sequence)
+        and len(years) == 2
+        and all(isinstance(year, Integral) and not isinstance(year, bool) for year in years)
     )
 
 

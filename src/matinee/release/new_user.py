@@ -4,6 +4,7 @@ import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Unpack
 
 import numpy as np
@@ -158,6 +159,11 @@ def read_ratings(
         given: dict[Id, float] = dict(() if any(isinstance(each, str) for each in pairs) else pairs)
     except (TypeError, ValueError):
         given = {}
+    if given and len(given) < len(pairs):
+        twice = next(
+            movie_id for number, (movie_id, _) in enumerate(pairs) if movie_id in dict(pairs[:number])
+        )
+        raise ConfigError(f"Movie {shown(twice, 80)} was rated twice. Give the rating that holds.")
     if pairs and not given:
         raise ConfigError(
             "Ids of movies were given without ratings. Give the rating of each movie too, such as {1: 5, 2: 4}: 5 for "
@@ -165,9 +171,10 @@ def read_ratings(
         )
     low, high = scale
     for movie_id, rating in given.items():
-        if not (math.isfinite(rating) and low <= rating <= high):
+        is_number = isinstance(rating, Real) and not isinstance(rating, bool | np.bool_)
+        if not (is_number and math.isfinite(rating) and low <= rating <= high):
             raise ConfigError(
-                f"Movie {shown(movie_id, 80)} was rated {rating}; expected {low:g} to {high:g}, the scale of the "
+                f"Movie {shown(movie_id, 80)} was rated {rating!r:.80}; expected {low:g} to {high:g}, the scale of the "
                 "release."
             )
     return given

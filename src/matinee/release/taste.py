@@ -33,7 +33,7 @@ class Taste:
 
     def explain(self, movie_id: Id) -> Explanation:
         """The score of a movie and the share of each rating. Raises ConfigError if the movie is unknown."""
-        movie = int(self.catalog.movies.find([movie_id], "movie")[0])
+        movie = self.catalog.movies.find_one(movie_id, "movie")
         if movie < 0:
             raise ConfigError(
                 f"The release does not know movie {shown(movie_id, 80)}. Ask for a movie of the titles file."

@@ -7,11 +7,11 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar, cast
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from matinee import splitmix64
+from matinee.store.compiled import njit
 
 # Scores by bias alone lie within 0..7; what does not falls into the first or the last bin.
 BIAS_BINS = 140
@@ -77,7 +77,7 @@ class Drawn(NamedTuple):
 
 
 def _compiled(function: _Function) -> _Function:
-    return cast(_Function, numba.njit(nogil=True, cache=True)(function))
+    return cast(_Function, njit(nogil=True, cache=True)(function))
 
 
 _mix = _compiled(splitmix64.mix)

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-import matinee
+from matinee import __version__
 from matinee.errors import ConfigError, MatineeError, ReleaseError
 from matinee.serve import pages
 from matinee.serve.handlers import Handlers
@@ -44,7 +44,7 @@ def create_app(loaded: LoadedReleases, metrics: RequestMetrics) -> FastAPI:
     """
     app = FastAPI(
         title="Matinee",
-        version=matinee.__version__,
+        version=__version__,
         description=_DESCRIPTION,
         docs_url=None,  # its pages load scripts from elsewhere
         redoc_url=None,

@@ -28,14 +28,14 @@ _TOO_DEEP: Final = "are nested too deeply; expected sections with settings, such
 
 
 def read_settings(
-    *, preset: str | None = None, file: Path | None = None, assignments: Iterable[str] = ()
+    *, preset: str | None = None, file: str | Path | None = None, assignments: str | Iterable[str] = ()
 ) -> Settings:
     """Read settings from a preset, a JSON or TOML file and `NAME=VALUE` texts; later sources override earlier ones.
 
     Args:
         preset: `fast` or `accurate`.
         file: A file with the suffix .toml, or a JSON file with any other name.
-        assignments: Texts such as `train.epochs=30`.
+        assignments: Texts such as `train.epochs=30`, or one of them.
 
     Returns:
         The settings, for `matinee.retrain`.
@@ -51,7 +51,8 @@ def read_settings(
         ('gibbs', 1)
     """
     try:
-        return _read(preset, file, assignments)
+        given = [assignments] if isinstance(assignments, str) else assignments
+        return _read(preset, None if file is None else Path(file), given)
     except RecursionError:
         raise ConfigError(f"The settings {_TOO_DEEP}.") from None
 

@@ -43,10 +43,9 @@ def _file(code: SourceCode) -> Path:
     state = hashlib.sha256(sys.version.encode())
     for library in LIBRARIES.values():
         state.update(f"{library} {version(library)}".encode())
-    for path in code.files():
-        text = path.read_bytes()
+    for path, text in code.read_all():
         state.update(f"{path} {len(text)} ".encode())
-        state.update(text)
+        state.update(text.encode())
     return user_cache() / "code" / f"{state.hexdigest()[:_NAME]}.json"
 
 

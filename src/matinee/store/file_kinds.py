@@ -51,6 +51,9 @@ _MAGIC: Final = {
     b"$FL": ("an SPSS file", _CONVERT),
     bytes(12) + b"\xc2\xea\x81\x60": ("a SAS file", _CONVERT),
 }
+# Magic numbers that a header of a table may begin with, such as `ORCID`; such files have control characters too.
+_LIKE_TEXT: Final = frozenset({b"BZh", b"Rar!", b"PARE", b"ORC", b"FEA1", b"RDX", b"MATLAB", b"$FL"})
+_PRINTABLE: Final = bytes(byte for byte in range(256) if byte not in _CONTROL)
 
 
 def refuse_other_kinds(
@@ -74,7 +77,14 @@ def refuse_other_kinds(
         raise DataError(f"{label} is empty. Expected {expected}.")
     refuse_code(head, label)
     known = {**_MAGIC, **{magic: (kind, _UNPACK) for magic, kind in also.items()}}
-    found = next((each for magic, each in known.items() if head.startswith(magic)), None)
+    found = next(
+        (
+            each
+            for magic, each in known.items()
+            if head.startswith(magic) and (magic not in _LIKE_TEXT or head.translate(None, _PRINTABLE))
+        ),
+        None,
+    )
     if found:
         kind, remedy = found
         ways = " or ".join(["CSV", *(f".csv{way}" for way in packings if way.startswith("."))])

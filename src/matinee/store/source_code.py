@@ -3,9 +3,9 @@
 The rule: a change that can change what a step writes changes the digest of the step's code, and no other change does.
 
 - A module counts by its syntax tree, without comments, docstrings, log lines, reports of progress, and the words of
-  errors. Its name and its path do not count, so that a moved module changes no digest.
-- An import counts by the module that defines the imported name. `from matinee.ingest import plan` leads to the module
-  that defines `plan`, not to the whole package. Imports of imported modules count as well.
+  Matinee's and Python's own errors. Its name and its path do not count, so that a moved module changes no digest.
+- An import counts where it stands, by the module that defines the imported name. `from matinee.ingest import plan`
+  leads to the module that defines `plan`, not to the whole package. Imports of imported modules count as well.
 - numba, numpy, scikit-learn, scipy and torch count by version if they are imported.
 - The modules in `NOT_CODE` do not count. Their values are in the digest already, or they only store, show or describe
   results.
@@ -14,12 +14,15 @@ The rule: a change that can change what a step writes changes the digest of the 
 
 import ast
 import hashlib
-from collections.abc import Iterator, Mapping, Set
+import re
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, NamedTuple
+
+from matinee.store.module_text import Import, ModuleText, parse_module
 
 NOT_CODE: Final = frozenset(
     {
@@ -28,8 +31,6 @@ NOT_CODE: Final = frozenset(
         "matinee.evaluate.plots",
         "matinee.formats",
         "matinee.ingest.checks.warnings",
-        "matinee.release.checks",
-        "matinee.release.files",
         "matinee.release.folder",
         "matinee.release.manifest",
         "matinee.release.signature",
@@ -46,10 +47,10 @@ NOT_CODE: Final = frozenset(
         "matinee.store.digests",
         "matinee.store.disk_errors",
         "matinee.store.documents",
-        "matinee.store.file_kinds",
         "matinee.store.files",
         "matinee.store.identity",
         "matinee.store.locks",
+        "matinee.store.module_text",
         "matinee.store.output",
         "matinee.store.paths",
         "matinee.store.remote",
@@ -63,8 +64,11 @@ NOT_CODE: Final = frozenset(
         "matinee.store.progress_shown",
     }
 )
-_PROGRESS: Final = ("progress", "matinee.store.progress")  # the name and the module that steps report to
-_REPORTS: Final = ("log.", "progress.")  # statements that call these compute nothing
+_WORDS: Final = (
+    "matinee.errors",
+    "matinee.store.progress",
+)  # what is imported from them says something, and computes nothing
+_MARK: Final = re.compile(r"(?m)(?:^ *__imported__\(.*\)\n?)+")  # lines of the text for imports of ours
 _PACKAGES: Final = ("matinee",)
 LIBRARIES: Final = {
     "numba": "numba",
@@ -87,6 +91,7 @@ class SourceCode:
         self._read: dict[str, _Module] = {}
         # Each is asked thousands of times about a few hundred modules.
         self._file, self._counts = cache(self._find_file), cache(self._is_counted)
+        self._texts: dict[Path, str] = {}
 
     def digests(self, module: str) -> list[str]:
         """The sorted digests of a module and of its imports, with the versions of libraries.
@@ -101,15 +106,20 @@ class SourceCode:
             if name not in known and self._counts(name):
                 known.add(name)
                 read = self._module(name)
-                names = sorted(f"{bound} = {self._bare(source)}" for bound, source in read.imports)
-                found.add(_sha256("\n".join([read.text, *names])))
+                found.add(_sha256(_MARK.sub(self._named, read.text)))
                 found |= {f"{library} {_version(library)}" for library in read.libraries}
-                waiting += [source for _, source in read.imports]
+                waiting += read.imports
         return sorted(found)
 
     def files(self) -> list[Path]:
-        """All files of code, in a fixed order."""
-        return sorted(file for folder in self._folders.values() for file in folder.rglob("*.py"))
+        """All files of code, in a fixed order. A folder of a package may be a link, which rglob does not follow."""
+        places = [place for folder in self._folders.values() for place in sorted(folder.iterdir())]
+        nested = [file for place in places if place.is_dir() for file in place.resolve().rglob("*.py")]
+        return sorted([*nested, *(place for place in places if place.suffix == ".py")])
+
+    def read_all(self) -> list[tuple[Path, str]]:
+        """The text of each file. From then on the digests are those of these texts, whatever is edited meanwhile."""
+        return [(file, self._text(file)) for file in self.files()]
 
     def _is_counted(self, module: str) -> bool:
         parts = module.split(".")
@@ -123,25 +133,38 @@ class SourceCode:
     def _module(self, name: str) -> "_Module":
         if name not in self._read:
             source = self._source(name)
-            bound = [each for each in self._imports(source) if each != _PROGRESS]
-            tops = {module.partition(".")[0] for _, module in bound}
+            leads_to = [self._leads_to(each) for each in source.imports]
+            tops = {module.partition(".")[0] for module in leads_to}
             self._read[name] = _Module(
                 text=source.code,
-                bare=_sha256(source.code),
-                imports=[(name, module) for name, module in bound if self._file(module) is not None],
+                bare=_sha256(_MARK.sub("", source.code)),
+                imports=[module for module in leads_to if self._file(module) is not None],
                 libraries={LIBRARIES[top] for top in tops & LIBRARIES.keys()},
             )
         return self._read[name]
 
-    def _imports(self, source: "_Source") -> Iterator[tuple[str, str]]:
-        """Each name that is imported, and the module that it comes from."""
-        for module, name, bound in source.imports:
-            if module is None:
-                yield bound, name
-            else:
-                definer = self._definer(module, name)
-                # A module that is imported whole may be renamed; a name in one may not.
-                yield bound if definer == f"{module}.{name}" else f"{name} as {bound}", definer
+    def _leads_to(self, imported: "Import") -> str:
+        """The module that an import leads to."""
+        return imported.name if imported.module is None else self._definer(imported.module, imported.name)
+
+    def _named(self, lines: re.Match[str]) -> str:
+        """Imports of ours, one after the other, with the digests of the modules that they lead to instead of names."""
+        found = [
+            Import(*ast.literal_eval(line.strip().removeprefix("__imported__")))
+            for line in lines[0].splitlines()
+        ]
+        names = {text for each in found if (text := self._text_of(each))}
+        return "".join(f"{text}\n" for text in sorted(names))
+
+    def _text_of(self, imported: "Import") -> str:
+        """What counts of an import; empty for one of words."""
+        module, name, bound = imported
+        definer = self._leads_to(imported)
+        if definer.startswith(_WORDS):
+            return ""
+        # A module that is imported whole may be renamed; a name in one may not.
+        is_whole = module is None or definer == f"{module}.{name}"
+        return f"{bound if is_whole else f'{name} as {bound}'} = {self._bare(definer)}"
 
     def _definer(self, module: str, name: str) -> str:
         """The module from which `from module import name` gets the name: a module in it, itself, or one it imports."""
@@ -150,15 +173,21 @@ class SourceCode:
             return module
         if self._file(f"{module}.{name}") is not None:
             return f"{module}.{name}"
-        for source, imported, bound in self._source(module).imports:
-            if source is not None and bound == name:
-                return self._definer(source, imported)
+        for each in self._source(module).imports:
+            if each.module is not None and each.bound == name:
+                return self._definer(each.module, each.name)
         return module
 
-    def _source(self, module: str) -> "_Source":
+    def _source(self, module: str) -> "ModuleText":
         file = self._file(module)
         assert file is not None, module  # nosec B101 # for mypy: the caller looked for it
-        return _parse(file.read_text("utf-8"), frozenset(self._folders))
+        return parse_module(self._text(file), frozenset(self._folders))
+
+    def _text(self, file: Path) -> str:
+        file = file.resolve()
+        if file not in self._texts:
+            self._texts[file] = file.read_text("utf-8")
+        return self._texts[file]
 
     def _find_file(self, module: str) -> Path | None:
         """The file of a module, `__init__.py` for a package; None for one that is not ours."""
@@ -172,65 +201,10 @@ class SourceCode:
 
 
 class _Module(NamedTuple):
-    text: str  # the code alone
-    bare: str  # its digest
-    imports: list[tuple[str, str]]  # of ours: the name that is bound, the module it comes from
+    text: str  # the code, with marks for imports of ours
+    bare: str  # the digest of the code without them
+    imports: list[str]  # the modules of ours that they lead to
     libraries: set[str]  # those that count, as they are called where they are installed
-
-
-class _Source(NamedTuple):
-    """What the text of a module says by itself."""
-
-    code: str  # without what changes no result
-    # Of `from A import B as C`: A, B, C; of `import B`: None, B, B.
-    imports: list[tuple[str | None, str, str]]
-
-
-@cache
-def _parse(text: str, packages: frozenset[str]) -> _Source:
-    tree = ast.parse(text)
-    imports: list[tuple[str | None, str, str]] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            imports += [(None, alias.name, alias.asname or alias.name) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            imports += [(node.module, alias.name, alias.asname or alias.name) for alias in node.names]
-    return _Source(ast.unparse(_OnlyCode(packages).visit(tree)), imports)
-
-
-class _OnlyCode(ast.NodeTransformer):
-    """Removes from a syntax tree what changes no result."""
-
-    def __init__(self, ours: Set[str]) -> None:
-        self._ours = ours
-
-    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        """Docstrings, log lines and reports of progress go."""
-        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-        is_report = isinstance(node.value, ast.Call) and ast.unparse(node.value.func).startswith(_REPORTS)
-        return None if is_text or is_report else node
-
-    def visit_For(self, node: ast.For) -> ast.AST:
-        """A loop that only reports is one that does nothing."""
-        self.generic_visit(node)
-        if not node.body:
-            node.body = [ast.Pass()]
-        return node
-
-    def visit_Raise(self, node: ast.Raise) -> ast.AST:
-        """What is raised stays, and its words go."""
-        return ast.Raise(exc=node.exc.func if isinstance(node.exc, ast.Call) else node.exc)
-
-    def visit_Import(self, node: ast.Import) -> ast.AST | None:
-        """Imports of ours go: their names are counted with the digests of what they lead to."""
-        return self._without_ours(node, [alias.name for alias in node.names])
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
-        """As `visit_Import`."""
-        return self._without_ours(node, [node.module or ""])
-
-    def _without_ours(self, node: ast.AST, modules: list[str]) -> ast.AST | None:
-        return None if any(name.partition(".")[0] in self._ours for name in modules) else node
 
 
 @cache

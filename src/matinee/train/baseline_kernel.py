@@ -1,7 +1,7 @@
 # mypy: disable-error-code="no-untyped-def"
 """The inner loop of the bias-only fit."""
 
-from numba import njit
+from matinee.store.compiled import njit
 
 
 @njit(nogil=True, cache=True)

@@ -1,20 +1,20 @@
 # mypy: disable-error-code="no-untyped-def, call-arg"
 """The compiled loops of the SGD engine. Each works on the rows of the blocks it is given and on no others."""
 
-import numba
 import numpy as np
 
 from matinee import splitmix64
+from matinee.store.compiled import njit
 from matinee.train.prefetch import LINE, prefetch
 
 # Sums of a dot product may be reordered, as vector instructions need it; the order is fixed once compiled.
 _FAST = {"reassoc", "contract", "nsz", "arcp"}
 _AHEAD = 8  # ratings between asking for a user's vector and reading it
 _GOLDEN = np.uint64(splitmix64.GOLDEN)
-_mix = numba.njit(nogil=True, cache=True)(splitmix64.mix)
+_mix = njit(nogil=True, cache=True)(splitmix64.mix)
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def count_blocks(parts, bounds, users, movies, user_group, movie_group, groups, counts):
     """counts[part, block]: the rows of a block from bounds[part] to bounds[part + 1]."""
     for part in parts:
@@ -22,7 +22,7 @@ def count_blocks(parts, bounds, users, movies, user_group, movie_group, groups, 
             counts[part, user_group[users[row]] * groups + movie_group[movies[row]]] += 1
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def place_rows(
     parts,
     bounds,
@@ -48,7 +48,7 @@ def place_rows(
             to_ratings[place] = ratings[row]
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def shuffle_blocks(blocks, starts, seed, users, movies, ratings):
     """Fisher and Yates within each block, drawn from splitmix64 keyed by (seed, block)."""
     for block in blocks:
@@ -62,7 +62,7 @@ def shuffle_blocks(blocks, starts, seed, users, movies, ratings):
             ratings[last], ratings[other] = ratings[other], ratings[last]
 
 
-@numba.njit(nogil=True, cache=True, fastmath=_FAST)
+@njit(nogil=True, cache=True, fastmath=_FAST)
 def descend(
     blocks,
     starts,
@@ -114,7 +114,7 @@ def descend(
         sums[block] = total
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def add_residuals(blocks, starts, codes, others, ratings, mean, other_bias, sums):
     """Add what the mean and the other bias leave of each rating to its code's sum."""
     for block in blocks:
@@ -122,7 +122,7 @@ def add_residuals(blocks, starts, codes, others, ratings, mean, other_bias, sums
             sums[codes[row]] += ratings[row] - mean - other_bias[others[row]]
 
 
-@numba.njit(nogil=True, cache=True, fastmath=_FAST)
+@njit(nogil=True, cache=True, fastmath=_FAST)
 def predict(chunks, length, users, movies, P, Q, b, c, mean, unit, predictions):
     """Predict the rows of each chunk of `length` rows."""
     size = P.shape[1]
@@ -135,7 +135,7 @@ def predict(chunks, length, users, movies, P, Q, b, c, mean, unit, predictions):
             predictions[row] = guess * unit
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+@njit(nogil=True, cache=True, fastmath={"contract"})
 def squared_errors(chunks, length, predictions, ratings, low, high, sums):
     """Sum the squared errors of clipped predictions over each chunk of `length` rows into `sums`."""
     for chunk in chunks:

@@ -8,7 +8,8 @@ a cached compiled function does not notice that a function it calls has changed 
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from matinee.store.compiled import njit
 
 # Kinds of columns: the first four are also their bit in `nulls`. Text ids are those above TEXT.
 USER, MOVIE, RATING, DATE, OTHER = 0, 1, 2, 3, 4

@@ -10,7 +10,7 @@ from typing import Any
 import mlflow.pyfunc
 import pandas as pd
 
-import matinee
+from matinee.registry.champion import load
 
 
 class ReleaseModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined, unused-ignore] # untyped; an extra
@@ -18,7 +18,7 @@ class ReleaseModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-define
 
     def load_context(self, context: Any) -> None:
         """Load the release."""
-        self.release = matinee.load(context.artifacts["release"])
+        self.release = load(context.artifacts["release"])
 
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: dict[str, int] | None = None

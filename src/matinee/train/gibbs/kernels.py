@@ -7,9 +7,9 @@ registers. `E` is what the prior mean leaves of them. Rows of ratings are groupe
 
 import math
 
-import numba
 import numpy as np
 
+from matinee.store.compiled import njit
 from matinee.train.gibbs.random_streams import fill_normal, gamma, stream
 
 LANES = 8  # floats in a vector register; the literal lets the compiler unroll loops over a group of columns
@@ -17,7 +17,7 @@ _CHUNK = 256  # ratings of one row at a time: their vectors stay in the cache, t
 _FAST = {"reassoc", "contract", "nsz", "arcp"}
 
 
-@numba.njit(nogil=True, cache=True, fastmath=_FAST)
+@njit(nogil=True, cache=True, fastmath=_FAST)
 def draw_vectors(
     chunks, bounds, starts, codes, ratings, X, E, omega, other_X, other_omega,
     size, mean, alpha, precision, nu, seed, sweep, purpose, squared
@@ -84,7 +84,7 @@ def draw_vectors(
         squared[chunk] = total
 
 
-@numba.njit(nogil=True, cache=True, fastmath=_FAST)
+@njit(nogil=True, cache=True, fastmath=_FAST)
 def add_products(design, scaled, count, into, size):
     """Sum of outer products of `count` rows into the lower triangle of `into`; four rows a pass over it."""
     into[:] = np.float32(0)
@@ -100,7 +100,7 @@ def add_products(design, scaled, count, into, size):
                 line[j] += s0 * d0[j] + s1 * d1[j] + s2 * d2[j] + s3 * d3[j]
 
 
-@numba.njit(nogil=True, cache=True, fastmath=_FAST)
+@njit(nogil=True, cache=True, fastmath=_FAST)
 def solve_and_draw(A, b, normal, size):
     """Turn `b` into a draw from the normal distribution with precision A (lower triangle) and mean A^-1 b.
 
@@ -128,7 +128,7 @@ def solve_and_draw(A, b, normal, size):
             b[j] -= A[k, j] * b[k]
 
 
-@numba.njit(nogil=True, cache=True, fastmath=_FAST)
+@njit(nogil=True, cache=True, fastmath=_FAST)
 def draw_pull(
     groups, first, last, starts, codes, E, share, pull, pull_mass,
     size, precision, pull_precision, seed, sweep, purpose
@@ -165,7 +165,7 @@ def draw_pull(
                     e[left + j] += s * change[j]
 
 
-@numba.njit(nogil=True, cache=True, fastmath=_FAST)
+@njit(nogil=True, cache=True, fastmath=_FAST)
 def residual_sums(chunks, bounds, starts, codes, ratings, X, omega, other_X, other_omega, size, mean, sums):
     """Sums of w, w e and w e^2 over the ratings of some chunks, where w is the product of both axes' weights."""
     width = X.shape[1]
@@ -192,7 +192,7 @@ def residual_sums(chunks, bounds, starts, codes, ratings, X, omega, other_X, oth
         sums[chunk, 0], sums[chunk, 1], sums[chunk, 2] = weight, once, twice
 
 
-@numba.njit(nogil=True, cache=True, fastmath=_FAST)
+@njit(nogil=True, cache=True, fastmath=_FAST)
 def predict_pairs(chunks, length, users, movies, X, other_X, size, mean, answers):
     """What this draw predicts for the pairs of some chunks of `length` rows each."""
     width = X.shape[1]
@@ -206,7 +206,7 @@ def predict_pairs(chunks, length, users, movies, X, other_X, size, mean, answers
             answers[row] = mean + guess - bias * other_bias + bias + other_bias
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def sum_squares(first, last, starts, codes, share, times, sums):
     """For each of some rows, the squared length of what its pull is multiplied by: its codes' shares.
 
@@ -221,7 +221,7 @@ def sum_squares(first, last, starts, codes, share, times, sums):
             times[codes[i]] = 0
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def group_rows(keys, others, ratings, free, to_others, to_ratings):
     """Copy ratings to the next free places of their keys, and move these on."""
     for row in range(len(keys)):

@@ -6,16 +6,16 @@ splitmix64 keyed by four numbers; Box and Muller (1958); Marsaglia and Tsang (20
 
 import math
 
-import numba
 import numpy as np
 
 from matinee import splitmix64
+from matinee.store.compiled import njit
 
 _GOLDEN = np.uint64(splitmix64.GOLDEN)
-_mix = numba.njit(nogil=True, cache=True)(splitmix64.mix)
+_mix = njit(nogil=True, cache=True)(splitmix64.mix)
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def stream(seed, sweep, purpose, row):
     """The state of a stream: one cell that each draw advances."""
     state = np.empty(1, np.uint64)
@@ -26,20 +26,20 @@ def stream(seed, sweep, purpose, row):
     return state
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def next_bits(state):
     """64 random bits."""
     state[0] += _GOLDEN
     return _mix(state[0])
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def uniform(state):
     """A number in (0, 1)."""
     return (np.float64(next_bits(state) >> np.uint64(11)) + 0.5) * 2.0**-53
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def fill_normal(state, values, count):
     """Write `count` standard normal numbers into `values`."""
     for place in range(0, count, 2):
@@ -50,7 +50,7 @@ def fill_normal(state, values, count):
             values[place + 1] = radius * math.sin(angle)
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def gamma(state, shape):
     """A number from the gamma distribution of a shape of at least a half, with rate 1."""
     boost = 1.0

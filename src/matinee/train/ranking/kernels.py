@@ -1,9 +1,9 @@
 # mypy: disable-error-code="no-untyped-def, call-arg"
 """Compiled loops over the ratings of users and of movies. Each writes only its own rows: no race, the same bits."""
 
-import numba
 import numpy as np
 
+from matinee.store.compiled import njit
 from matinee.train.prefetch import LINE, prefetch
 
 # Users between asking for the first cells of a user and reading them, and how many cells: the processor notices by
@@ -11,7 +11,7 @@ from matinee.train.prefetch import LINE, prefetch
 _AHEAD, _FIRST_CELLS = 2, 8 * LINE
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def count_keys(parts, bounds, keys, counts):
     """counts[part, key], [parts, keys]: the rows of a key from bounds[part] to bounds[part + 1]."""
     for part in parts:
@@ -19,7 +19,7 @@ def count_keys(parts, bounds, keys, counts):
             counts[part, keys[row]] += 1
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def place(parts, bounds, keys, others, codes, free, out_others, out_codes):
     """Put the rows of some parts where their key has its next free place, free [parts, keys]."""
     for part in parts:
@@ -30,7 +30,7 @@ def place(parts, bounds, keys, others, codes, free, out_others, out_codes):
             out_codes[at] = codes[row]
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def count_selected(parts, bounds, keys, places, counts):
     """counts[part]: the rows from bounds[part] to bounds[part + 1] whose key has a place, 0 or above."""
     for part in parts:
@@ -40,7 +40,7 @@ def count_selected(parts, bounds, keys, places, counts):
         counts[part] = count
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def select(parts, bounds, keys, others, codes, places, starts, out_keys, out_others, out_codes):
     """Copy the rows that `count_selected` counts, in their order; those of a part begin at starts[part]."""
     for part in parts:
@@ -52,7 +52,7 @@ def select(parts, bounds, keys, others, codes, places, starts, out_keys, out_oth
                 at += 1
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def transpose(parts, bounds, starts, others, codes, free, out_keys, out_codes):
     """Group by `others` what is grouped by key, for the keys from bounds[part] to bounds[part + 1].
 
@@ -67,7 +67,7 @@ def transpose(parts, bounds, starts, others, codes, free, out_keys, out_codes):
                 out_codes[at] = codes[row]
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def count_repeats(keys, starts, others, most):
     """Raise most[0] to the largest number of rows that a key has with one and the same other code."""
     for key in keys:
@@ -77,7 +77,7 @@ def count_repeats(keys, starts, others, most):
             most[0] = max(most[0], run)
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def sum_by_user(parts, bounds, starts, movies, codes, step, tables, out):
     """out[user] = sum over the user's movies of tables[0, movie] + grade * tables[1, movie]."""
     width = tables.shape[2]
@@ -95,7 +95,7 @@ def sum_by_user(parts, bounds, starts, movies, codes, step, tables, out):
                         out[user, column] += tables[0, movie, column] + grade * tables[1, movie, column]
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def sum_by_movie(parts, bounds, starts, users, codes, step, table, out):
     """out[0, movie] = sum over the movie's users of table[user]; out[1, movie] the same times their grades."""
     width = table.shape[1]
@@ -115,7 +115,7 @@ def sum_by_movie(parts, bounds, starts, users, codes, step, table, out):
                         out[1, movie, column] += grade * table[user, column]
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def movie_products(
     parts,
     first,
@@ -184,7 +184,7 @@ def movie_products(
                 panel[line, at + block] = root * roots[1, other] * totals[other, 2 * feature + 1]
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def user_products(
     parts,
     first,

@@ -131,3 +131,4 @@ format: setup
 
 clean:
 	rm -rf $(VENV) $(RELEASE) $(DOCS) $(MLFLOW) sample store build dist *.egg-info src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find src flows tasks schemas tests bench deploy examples -name __pycache__ -prune -exec rm -rf {} +

@@ -51,7 +51,7 @@ def _folder(module: str, chosen: str) -> Path:
     folder = _base(chosen) / f"{module}-{code_digest(module)}"
     if not folder.is_dir():
         states = sorted(folder.parent.glob(f"{module}-*"), key=_age)
-        for old in states[: len(states) - _KEPT + 1]:
+        for old in states[: max(len(states) - _KEPT + 1, 0)]:
             shutil.rmtree(old, ignore_errors=True)
     return folder
 

@@ -30,11 +30,9 @@ def recommend(
 ) -> Recommended:
     """Write the best unseen movies of every user to a Parquet file; the store's own file is made once per release."""
     registry = Registry.open(Path(store))
+    opened = Store(registry.root)
     # Prune and forget keep the release meanwhile.
-    with (
-        writing(registry.root),
-        Store(registry.root).in_use(),
-    ):
+    with writing(registry.root), opened.in_use() if out is None else opened.reading():
         release = load(registry.champion_folder())
         kept = registry.lists(release.version)
         if out is None and kept.exists() and _asked_for(kept) == top:

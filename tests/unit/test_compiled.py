@@ -14,6 +14,7 @@ from matinee.store import compiled
 def chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder for numba's cache."""
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))  # numba reads it again when a loop is compiled
     compiled._folder.cache_clear()
     return tmp_path
 

@@ -30,7 +30,7 @@ from matinee.publish.report.release_page import release_page
 from matinee.release import verify
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
-from matinee.store import Reference, Store
+from matinee.store import Reference, Store, run_locks
 from matinee.store.documents import read_as
 from matinee.tasks import pages
 from matinee.train import device_lock
@@ -150,10 +150,10 @@ def test_a_store_that_can_only_be_read_is_compared_without_a_lock(
         (OSError(errno.ENOSPC, "full"), 1),
     ):
 
-        def refuse(_: Store, cause: OSError = cause) -> NoReturn:
+        def refuse(_: Path, cause: OSError = cause) -> NoReturn:
             raise StoreError("could not be written") from cause
 
-        monkeypatch.setattr(Store, "in_use", refuse)
+        monkeypatch.setattr(run_locks, "in_use", refuse)
         assert main(call) == status
 
 

@@ -1,31 +1,23 @@
 """The verb `compare`."""
 
 import argparse
-import contextlib
-import errno
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from matinee.cli.figure_names import FIGURE_NAMES
 from matinee.cli.outcome import Outcome
 from matinee.cli.terminal import columns, is_terminal
-from matinee.errors import StoreError
 from matinee.errors.text import shown, signed
 from matinee.formats.comparison import VERDICTS, ComparedLists, Comparison, Difference
 from matinee.formats.slice_names import SLICE_NAMES
 from matinee.registry import Registry
 from matinee.store.identity import check_usable
 
-if TYPE_CHECKING:
-    from matinee.store import Store
-
 _LABEL, _CELL, _TITLE = 28, 14, 36  # characters of a column, at most
 _LEAST_CELL, _LEAST_TITLE, _PLACE = 8, 12, 6
 _NUMBERS = 58  # column in which the numbers of a difference end
 _INTERVAL = 18  # characters of its interval
-_ONLY_READ = {errno.EROFS, errno.EACCES, errno.EPERM}
 _COSTS = {
     "seconds_train": "fit, s",
     "seconds_rank": "ranking model, s",
@@ -47,7 +39,7 @@ def compare(call: argparse.Namespace) -> Outcome:
     if call.out is not None:
         check_output(call.out)
     store = Store(root)
-    with _kept(store):
+    with store.reading():  # prune keeps what is compared
         found = compare_models(store, call.models, users=call.user or ())
     layout = _Layout.of(len(found.models), columns(sys.stdout) if is_terminal(sys.stdout) else None)
     lines = list(_comparison_lines(found, layout, lists=len(found.lists) if call.user else 1))
@@ -56,18 +48,6 @@ def compare(call: argparse.Namespace) -> Outcome:
             file.write(compare_page(found).encode())
         lines.append(f"page      {call.out}")
     return Outcome(found.model_dump(), lines)
-
-
-@contextlib.contextmanager
-def _kept(store: "Store") -> Iterator[None]:
-    """Let prune keep what is compared. A store that this user can only read is compared without the lock."""
-    with contextlib.ExitStack() as held:
-        try:
-            held.enter_context(store.in_use())
-        except StoreError as error:
-            if not (isinstance(error.__cause__, OSError) and error.__cause__.errno in _ONLY_READ):
-                raise
-        yield
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,20 @@ lease there too, for the processes on other hosts.
 """
 
 import contextlib
+import errno
 import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from matinee.errors import StoreError
 from matinee.store.disk_errors import writing
 from matinee.store.identity import require_store, run_lock_folder, run_locks_in
 from matinee.store.locks import lock, lock_folder
 from matinee.store.remote import remote_of
+
+_ONLY_READ: Final = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 @contextlib.contextmanager
@@ -33,6 +37,18 @@ def in_use(root: Path) -> Iterator[None]:
             # A missing store is reported elsewhere; prune removes dead run locks.
             with contextlib.suppress(OSError):
                 run_lock.rmdir()
+
+
+@contextlib.contextmanager
+def reading(root: Path) -> Iterator[None]:
+    """Hold a run lock during the block, or none on a store that this user can only read: nobody prunes it here."""
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(in_use(root))
+        except StoreError as error:
+            if not (isinstance(error.__cause__, OSError) and error.__cause__.errno in _ONLY_READ):
+                raise
+        yield
 
 
 @contextlib.contextmanager

@@ -103,8 +103,8 @@ class Store:
         """The names of all whole folders of a kind, oldest first."""
         if remote := remote_of(self.root):
             return remote.folders.names(kind)[::-1]
-        whole = complete_folders(self.root, kind)
-        return [path.name for path in sorted(whole, key=lambda path: (path / MANIFEST).stat().st_mtime)]
+        whole = sorted(complete_folders(self.root, kind), key=lambda path: (path / MANIFEST).stat().st_mtime)
+        return [path.name for path in whole]
 
     def has(self, plan: Plan) -> bool:
         """Whether the plan's folder is whole."""
@@ -203,22 +203,23 @@ class Store:
         if damaged:
             with writing(self.root), lock_folder(self.root / kind):
                 remove_aside(folder)
-            how = "fetched or computed" if is_cache else "computed"
-            log.warning("%s is damaged (%s) and is %s again.", folder, ", ".join(damaged), how)
+            how = "is fetched or computed" if is_cache else "is computed"
+            log.warning("%s is damaged (%s) and %s again.", folder, ", ".join(damaged), how)
         return not damaged
 
     def in_use(self) -> contextlib.AbstractContextManager[None]:
-        """Hold a run lock during the block. Prune keeps all folders that a run has used or written until it ends.
+        """Hold a run lock during the block: prune keeps all folders that a run has used or written until it ends.
 
-        The block starts after processes that use the store alone have ended. Raises ConfigError if there is no store.
+        The block starts after processes that use the store alone. Raises ConfigError if there is no store.
         """
         return run_locks.in_use(self.root)
 
-    def alone(self) -> contextlib.AbstractContextManager[None]:
-        """Use the store exclusively during the block: no run is active, and none starts.
+    def reading(self) -> contextlib.AbstractContextManager[None]:
+        """As `in_use`, for a block that writes nothing: a store that this user can only read is used without a lock."""
+        return run_locks.reading(self.root)
 
-        Raises StoreError if a run is active, ConfigError if there is no store.
-        """
+    def alone(self) -> contextlib.AbstractContextManager[None]:
+        """Use the store alone: no run starts. Raises StoreError if one is active, ConfigError if there is no store."""
         return run_locks.alone(self.root)
 
     def _make(self, plan: Plan) -> None:

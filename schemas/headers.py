@@ -2,7 +2,7 @@
 
 from typing import Final
 
-# By column, in lower case without spaces and punctuation, the preferred name first: if a file has `date` and
+# By column, in lower case without spaces or punctuation, the preferred name first: if a file has `date` and
 # `timestamp`, the date is read.
 USUAL: Final[dict[str, tuple[str, ...]]] = {
     "user_id": ("userid", "customerid", "custid", "user", "customer", "uid"),

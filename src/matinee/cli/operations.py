@@ -9,7 +9,10 @@ from matinee.errors import MatineeError
 
 # The module and the help line of each. The modules set up signals and Prefect, so nothing else is imported before.
 OPERATIONS: Final = {
-    "up": ("matinee.ops.up", "Run a Prefect server, the deployments and a worker until Ctrl-C."),
+    "up": (
+        "matinee.ops.up",
+        "Run a Prefect server, the deployments, a worker and the inbox watcher until Ctrl-C.",
+    ),
     "server": ("matinee.ops.server", "Run the Prefect server; takes the options of `prefect server start`."),
     "worker": ("matinee.ops.worker", "Run a Prefect worker; takes the options of `prefect worker start`."),
     "inbox-watcher": (

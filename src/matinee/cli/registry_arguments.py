@@ -64,8 +64,8 @@ def _add_changes(verb: Verb) -> None:
         default=7,
         metavar="N",
         help="number of newest releases to keep (default 7). The champion, the previous champion, the anchor and the "
-        "candidates held in the last N gate decisions are always kept. The anchor is the last release that was "
-        "significantly better than the anchor before it, or that a person chose",
+        "candidates held in the last N gate decisions are always kept. The anchor is the release that small "
+        "losses are measured against (`matinee settings gate.decay`)",
     )
     forget = verb(
         "forget",

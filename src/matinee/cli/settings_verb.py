@@ -67,7 +67,7 @@ def _tables(values: _Values) -> Iterator[str]:
         rows = [[each.name, _value(each, values), each.meaning] for each in settings]
         yield from table_lines(["setting", "value", "meaning"], rows, width=width)
         yield ""
-    yield f"{_UNUSED}: not used with the other settings; a run refuses it."
+    yield f"{_UNUSED}: has no effect with the other values; a run in which it is set is refused."
     yield "`matinee settings NAME` prints the full description of a setting. `--set NAME=VALUE` sets it."
 
 
@@ -77,7 +77,11 @@ def _paragraphs(chosen: Sequence[SettingFacts], values: _Values) -> Iterator[str
         if number:
             yield ""
         yield each.name
-        unused = "" if each.name in values else " (not used with the other settings; a run refuses it)"
+        unused = (
+            ""
+            if each.name in values
+            else " (no effect with the other values; a run in which it is set is refused)"
+        )
         yield f"  value    {_value(each, values)}{unused}"
         yield f"  values   {each.values}"
         yield f"  meaning  {each.meaning}"
@@ -90,4 +94,4 @@ def _value(setting: SettingFacts, values: _Values) -> str:
     value = values[setting.name]
     if isinstance(value, dict):
         return ",".join(f"{name}={each}" for name, each in value.items()) or "none"
-    return "by the data" if value is None else setting_text(value)
+    return "from the data" if value is None else setting_text(value)

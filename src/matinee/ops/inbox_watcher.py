@@ -1,7 +1,7 @@
 """Start the nightly deployments as soon as a file arrives in the drop folder.
 
 The watcher checks the folder every few seconds, or the objects of a prefix every half minute, and starts at most one
-run for each new file. `make up` starts the watcher. To run it as a systemd service, install the units that `matinee
+run for each new file. `matinee up` starts the watcher. To run it as a systemd service, install the units that `matinee
 units` writes.
 """
 

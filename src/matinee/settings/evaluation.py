@@ -46,8 +46,8 @@ class GateSettings(Section):
         le=1,
         description="Maximum loss in nDCG@10 of a candidate's lists against the champion's. A candidate is held if it "
         "loses more and the 95% interval of the difference excludes 0. For ratings, the rule is skipped with "
-        "fewer than 100 users. For plays, the candidate is held with fewer than 10 users, and this is also the maximum "
-        "loss against popularity.",
+        "fewer than 100 users. For plays, a candidate is held with fewer than 10 users, and the same maximum applies "
+        "to the loss against popularity.",
     )
     slices: bool = Field(
         True,
@@ -62,8 +62,8 @@ class GateSettings(Section):
     drift: bool = Field(
         True,
         description="Whether to hold a candidate whose data differs too much from the champion's. The drift_* settings "
-        "are the limits. Once five datasets have been released, each limit adapts to the last ten, and is at least "
-        "half of its setting.",
+        "are the limits. Once five datasets have been released, each limit is computed from the last ten "
+        "at most. It can then be above its setting, and is at least half of it.",
     )
     drift_psi: float = Field(
         0.1,
@@ -90,8 +90,8 @@ class GateSettings(Section):
         0.2,
         ge=0,
         le=1,
-        description="Maximum share of the champion's rows that are missing from the new data. The share is computed by "
-        "user and by movie, and the larger of the two counts.",
+        description="Maximum share of the champion's rows that are missing from the new data. Missing rows "
+        "are counted twice: by comparing the rows of each user, and those of each movie. The larger share is used.",
     )
     drift_growth: float = Field(
         1.0,
@@ -102,8 +102,8 @@ class GateSettings(Section):
     decay: bool = Field(
         True,
         description="Whether to hold a candidate if small losses have added up since the anchor. The anchor is "
-        "the first release. A release that is significantly better than the anchor, or that a person promotes, becomes "
-        "the new anchor.",
+        "the first release. A release that is significantly better than the anchor, or that a person chooses by "
+        "promote or rollback, becomes the new anchor.",
     )
     decay_tolerances: float = Field(
         2.0,

@@ -17,7 +17,8 @@ class RecommendSettings(Section):
     )
     device: DeviceName = Field(
         "auto",
-        description="Device that computes the lists of the dot model. auto uses a GPU if there is one.",
+        description="Device that computes lists for all users. auto uses a GPU if there is one. A release "
+        "with neither a ranking model nor the model dot always uses the CPU.",
     )
 
 

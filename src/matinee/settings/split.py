@@ -37,7 +37,7 @@ class SplitSettings(Section):
         1,
         ge=1,
         le=1000,
-        description="Number of test rows per user with strategy=last_n. The same number of ratings before them "
+        description="Number of test rows per user with split.strategy=last_n. The same number of ratings before them "
         "become validation rows.",
     )
     seed: int = Field(42, ge=0, lt=2**32, description="Random seed of the split.")

@@ -263,3 +263,21 @@ def test_settings_without_effect_are_listed_with_a_dash() -> None:
 
 def test_every_delimiter_can_be_set() -> None:
     assert get_args(DelimiterName) == ("auto", *DELIMITERS, "blanks")
+
+
+def test_the_method_of_the_settings_of_a_release_can_be_changed(tmp_path: Path) -> None:
+    file = tmp_path / "settings.json"
+    for written, change in (
+        (["train.seed=3", "train.epochs=9"], "train.method=adam"),
+        (["train.seed=3"], "train.method=gibbs"),
+        (["train.method=gibbs", "train.seed=3"], "train.method=sgd"),
+        (["train.seed=3"], "model.name=mlp"),
+        (["model.name=mlp", "train.seed=3"], "model.name=dot"),
+    ):
+        file.write_text(read_settings(assignments=written).spelled_out().model_dump_json())
+        found = read_settings(file=file, assignments=[change])
+        chosen = [each for each in written if not each.startswith(change.partition("=")[0])]
+        assert found.spelled_out() == read_settings(assignments=[*chosen, change]).spelled_out()
+    file.write_text(read_settings(assignments=["train.epochs=9"]).spelled_out().model_dump_json())
+    with pytest.raises(ConfigError, match=r"train\.epochs has no effect"):  # somebody has chosen it
+        read_settings(file=file, assignments=["train.method=gibbs"])

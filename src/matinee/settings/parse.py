@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.settings.model import Settings
-from matinee.settings.presets import PRESETS, Value, Values
+from matinee.settings.presets import PRESETS, Value, Values, for_other_method
 
 JsonObject = dict[str, JsonValue]
 
@@ -63,10 +63,12 @@ def _read(preset: str | None, file: Path | None, assignments: Iterable[str]) -> 
         if preset not in PRESETS:
             raise ConfigError(f"Preset {shown(repr(preset))} is not known. Use one of: {', '.join(PRESETS)}.")
         _merge(merged, PRESETS[preset])
-    if file is not None:
-        _merge(merged, _read_file(file))
+    changes: JsonObject = {}
     for assignment in assignments:
-        _merge(merged, _read_assignment(assignment))
+        _merge(changes, _read_assignment(assignment))
+    if file is not None:
+        _merge(merged, for_other_method(_read_file(file), changes))
+    _merge(merged, changes)
     try:
         settings = Settings.model_validate(merged)
     except ValidationError as error:

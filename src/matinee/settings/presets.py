@@ -1,7 +1,9 @@
 """The default settings of each model and method, and the settings of each preset."""
 
 from collections.abc import Mapping
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, cast
+
+from pydantic import JsonValue
 
 from matinee.formats.manifests import ModelName
 
@@ -79,3 +81,38 @@ def recipe_of(model: ModelName, method: MethodName | None) -> Recipe:
     return Recipe(
         {**own.model, **SIZES.get(chosen, {})}, chosen, {"method": chosen, **METHODS[chosen], **usual}
     )
+
+
+def for_other_method(
+    written: Mapping[str, JsonValue], changes: Mapping[str, JsonValue]
+) -> dict[str, JsonValue]:
+    """Settings of a file for a call that changes the model or the method: without the values of the file's own recipe.
+
+    The settings of a release have every value spelled out, of which nobody has chosen those of the recipe.
+
+    Args:
+        written: Sections of a file.
+        changes: Sections of the call.
+
+    Examples:
+        >>> for_other_method({"train": {"method": "sgd", "epochs": 20, "seed": 1}}, {"train": {"method": "gibbs"}})
+        {'train': {'method': 'sgd', 'seed': 1}, 'model': {}}
+    """
+    model, train = (_section(written, name) for name in ("model", "train"))
+    name, method = model.get("name", "dot"), train.get("method")
+    others = _section(changes, "model").get("name", name), _section(changes, "train").get("method", method)
+    if others == (name, method) or name not in RECIPES or method not in (None, *METHODS):
+        return dict(written)
+    recipe = recipe_of(cast("ModelName", name), method)
+    usual = {**recipe.model, **recipe.train}
+    kept = {key: value for key, value in train.items() if key == "method" or usual.get(key) != value}
+    if others[0] != name and method == RECIPES[cast("ModelName", name)].method:
+        kept.pop("method", None)  # the other model has its own
+    shape = {key: value for key, value in model.items() if key == "name" or usual.get(key) != value}
+    return {**written, "train": kept, "model": shape}
+
+
+def _section(settings: Mapping[str, JsonValue], name: str) -> dict[str, JsonValue]:
+    """A section of settings; empty if there is none, or something else in its place, which is refused later."""
+    found = settings.get(name)
+    return dict(found) if isinstance(found, Mapping) else {}

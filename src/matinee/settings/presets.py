@@ -101,9 +101,12 @@ def for_other_method(
     model, train = (_section(written, name) for name in ("model", "train"))
     name, method = model.get("name", "dot"), train.get("method")
     others = _section(changes, "model").get("name", name), _section(changes, "train").get("method", method)
-    if others == (name, method) or name not in RECIPES or method not in (None, *METHODS):
+    known = (
+        isinstance(name, str) and name in RECIPES and method in (None, *METHODS)
+    )  # others are refused later
+    if others == (name, method) or not known:
         return dict(written)
-    recipe = recipe_of(cast("ModelName", name), method)
+    recipe = recipe_of(cast("ModelName", name), cast("MethodName | None", method))
     usual = {**recipe.model, **recipe.train}
     kept = {key: value for key, value in train.items() if key == "method" or usual.get(key) != value}
     if others[0] != name and method == RECIPES[cast("ModelName", name)].method:

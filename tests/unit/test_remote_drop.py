@@ -53,6 +53,19 @@ def test_the_objects_are_read_like_the_files_of_a_folder(drop: Objects, tmp_path
     assert _keys(drop) == before
 
 
+def test_objects_that_cannot_be_files_do_not_stop_a_night(
+    drop: Objects, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("n" * 300 + ".csv", "both.csv", "both.csv/inner.csv"):
+        drop.put(name, GOOD.encode())
+    drop.put("2026", b"")  # stands for a folder
+    drop.put("2026/.hidden", b"x")
+    found = _night(drop, tmp_path / "store")
+    assert sorted(Path(path).name for path in found.ratings) == ["good.csv", "inner.csv"]
+    said = [message for message in caplog.messages if "was not read" in message]
+    assert [message.split("/")[5][:8] for message in said] == ["both.csv", "nnnnnnnn"]
+
+
 def test_a_refused_object_is_moved_with_a_report_that_names_addresses(drop: Objects, tmp_path: Path) -> None:
     drop.put("2026/bad.csv", BAD)
     found = _night(drop, tmp_path / "store")

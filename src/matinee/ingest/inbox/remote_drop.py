@@ -5,17 +5,21 @@ folder, and is left out.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from matinee.errors import ConfigError, StoreError
+from matinee.errors.text import shown
 from matinee.ingest.inbox.drop import REFUSED, REFUSED_TOO, is_temporary, names_of_refused
 from matinee.ingest.reading.object_sources import fetch_new
 from matinee.store.identity import MARKER
 from matinee.store.remote.address import RemoteAddress, check_separate, names_remote, parse_address
 from matinee.store.remote.objects import ListedObject, Objects
-from matinee.store.remote.source_cache import SourceCache, source_cache
+from matinee.store.remote.source_cache import SourceCache, is_file_name, source_cache
+
+log = logging.getLogger("matinee.run")
 
 
 @contextlib.contextmanager
@@ -53,22 +57,34 @@ class RemoteDrop:
     address: RemoteAddress
 
     def dropped(self) -> dict[str, ListedObject]:
-        """The objects by name, without those that are refused, temporary, empty or in a store.
+        """The objects by name, without those that are refused, temporary, empty, in a store, or no files by name.
 
         Raises ConfigError if the prefix is a store or in one.
         """
-        there = {each.key: each for each in self._objects.list("")}
+        there = self._listed()
         self._refuse_store()
+        unfit = _unfit(there)
         stores = [PurePosixPath(name).parent for name in there if PurePosixPath(name).name == MARKER]
         return {
             name: found
             for name, found in there.items()
-            if found.size and _is_dropped(name) and not any(map(PurePosixPath(name).is_relative_to, stores))
+            if found.size
+            and name not in unfit
+            and _is_dropped(name)
+            and not any(map(PurePosixPath(name).is_relative_to, stores))
         }
 
     def fetch(self) -> Path:
         """Bring the folder of this host up to date, and return it."""
         there = {self._key(name): found for name, found in self.dropped().items()}
+        listed = self._listed()
+        for name in sorted(name for name in _unfit(listed) if listed[name].size and _is_dropped(name)):
+            log.warning(
+                "%s/%s was not read: no file here can have its name, or it is the folder of another object as well. "
+                "Rename it.",
+                self.address.text,
+                shown(name),
+            )
         with source_cache(self.address) as cache:
             before = self._key("")
             cache.drop(
@@ -106,6 +122,9 @@ class RemoteDrop:
             for path in made.values():
                 path.unlink()
 
+    def _listed(self) -> dict[str, ListedObject]:
+        return {each.key: each for each in self._objects.list("")}
+
     @property
     def _objects(self) -> Objects:
         return Objects(self.address)
@@ -131,6 +150,13 @@ class RemoteDrop:
                         f"The drop folder {self.address.text} is in the Matinee store {place.text}, whose files would "
                         "be read as ratings. Use a prefix outside of it. Nothing was started."
                     )
+
+
+def _unfit(names: Iterable[str]) -> set[str]:
+    """The names that no file in one folder of this host can have."""
+    given = set(names)
+    folders = {str(parent) for name in given for parent in PurePosixPath(name).parents}
+    return {name for name in given if name in folders or not is_file_name(name)}
 
 
 def _refused_copy(name: str, made: Mapping[str, Path]) -> Path | None:

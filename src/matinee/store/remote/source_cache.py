@@ -36,6 +36,13 @@ class _State(BaseModel):
     e_tags: dict[str, str] = {}
 
 
+def is_file_name(key: str) -> bool:
+    """Whether a file can have the name of an object."""
+    return not any(
+        part in ("", ".", "..") or "\0" in part or len(part.encode()) > _LONGEST for part in key.split("/")
+    )
+
+
 @dataclass(frozen=True)
 class SourceCache:
     """The objects of a bucket that are on this host."""
@@ -51,10 +58,7 @@ class SourceCache:
 
     def path(self, key: str) -> Path:
         """The file of an object. Raises ConfigError for a name that no file here can have."""
-        if any(
-            part in ("", ".", "..") or "\0" in part or len(part.encode()) > _LONGEST
-            for part in key.split("/")
-        ):
+        if not is_file_name(key):
             raise ConfigError(
                 f"The object {shown(key)} in {self.bucket.text} has a name that no file can have. Rename it, or give "
                 "a pattern that leaves it out. Nothing was started."

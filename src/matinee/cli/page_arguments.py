@@ -35,8 +35,8 @@ def _add_compare(verb: Verb) -> None:
         "models",
         nargs="+",
         metavar="MODEL",
-        help="versions or folders of releases, `champion`, or the first characters of the digest of a candidate or "
-        "an evaluation; each is compared with the first one",
+        help="at least two: versions or folders of releases, `champion`, or the first characters of the digest of a "
+        "candidate or an evaluation; each is compared with the first one",
     )
     add_store(compare)
     compare.add_argument(

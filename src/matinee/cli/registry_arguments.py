@@ -10,7 +10,7 @@ def add_registry_verbs(verb: Verb) -> None:
     releases = verb("releases", "release_verbs.releases", "List the releases.")
     add_store(releases)
     releases.add_argument(
-        "--verify", action="store_true", help="check that no file has changed since the release was published"
+        "--verify", action="store_true", help="check every file against the checksums of its release"
     )
     releases.add_argument(
         "--public-key",
@@ -63,9 +63,9 @@ def _add_changes(verb: Verb) -> None:
         type=whole,
         default=7,
         metavar="N",
-        help="number of newest releases to keep (default 7). The champion, the previous champion, the anchor and the "
-        "candidates held in the last N gate decisions are always kept. The anchor is the release that small "
-        "losses are measured against (`matinee settings gate.decay`)",
+        help="number of newest releases, and of newest searches for settings, to keep (default 7). The champion, the "
+        "previous champion, the anchor and the candidates held in the last N gate decisions are always kept. The "
+        "anchor is the release that small losses are measured against (`matinee settings gate.decay`)",
     )
     forget = verb(
         "forget",

@@ -40,7 +40,8 @@ def add_serve_verb(verb: Verb) -> None:
         "--token-file",
         type=path,
         metavar="FILE",
-        help="file of mode 0600 with the token that requests must send (default: MATINEE_SERVE_TOKEN, if it is set)",
+        help="file of mode 0600 with the token that requests must send (default: the token in the variable "
+        "MATINEE_SERVE_TOKEN, if it is set)",
     )
     added.add_argument(
         "--open-page",

@@ -67,7 +67,7 @@ def _tables(values: _Values) -> Iterator[str]:
         rows = [[each.name, _value(each, values), each.meaning] for each in settings]
         yield from table_lines(["setting", "value", "meaning"], rows, width=width)
         yield ""
-    yield f"{_UNUSED}: has no effect with the other values; a run in which it is set is refused."
+    yield f"{_UNUSED} marks a setting without effect, given the values of the others. A run that changes it is refused."
     yield "`matinee settings NAME` prints the full description of a setting. `--set NAME=VALUE` sets it."
 
 
@@ -80,7 +80,7 @@ def _paragraphs(chosen: Sequence[SettingFacts], values: _Values) -> Iterator[str
         unused = (
             ""
             if each.name in values
-            else " (no effect with the other values; a run in which it is set is refused)"
+            else " (without effect, given the values of the others; a run that changes it is refused)"
         )
         yield f"  value    {_value(each, values)}{unused}"
         yield f"  values   {each.values}"

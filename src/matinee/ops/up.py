@@ -51,12 +51,18 @@ _STOP_SECONDS = 20.0  # a worker needs less to end its runs and report it to the
 def build_parser() -> argparse.ArgumentParser:
     """The options of this verb."""
     parser = argparse.ArgumentParser(prog="matinee up", description=__doc__)
-    parser.add_argument("--port", type=int, default=4200, help="port of the new server (default 4200)")
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=4200,
+        help="port of the server, if neither PREFECT_API_URL nor the Prefect profile names one (default 4200)",
+    )
     add_folders(parser, project=ROOT)
     parser.add_argument(
         "--deploy",
         action="store_true",
-        help="only register the deployments and alerts with a running server",
+        help="start nothing: register the deployments and alerts with a server that something else starts, and create "
+        "the drop folder",
     )
     return parser
 

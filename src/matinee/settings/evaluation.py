@@ -62,8 +62,8 @@ class GateSettings(Section):
     drift: bool = Field(
         True,
         description="Whether to hold a candidate whose data differs too much from the champion's. The drift_* settings "
-        "are the limits. Once five datasets have been released, each limit is computed from the last ten "
-        "at most. It can then be above its setting, and is at least half of it.",
+        "are the limits until five datasets have been released. After that, each limit is computed from up to ten of "
+        "the latest released datasets. A computed limit is at least half of its setting, and may exceed the setting.",
     )
     drift_psi: float = Field(
         0.1,

@@ -29,13 +29,15 @@ def take_in(
         log.warning("%s", reason)
         emit(REFUSED, store=store, report=report, reason=reason)
 
-    with opened_drop(drop, store=address_of(store)) as (folder, is_copy):
-        return library.take_in(
+    with opened_drop(drop, store=address_of(store)) as opened:
+        intake = library.take_in(
             Store.open(Path(store)),
-            folder,
+            opened.folder,
             titles=local_file(titles),
             settings=settings,
-            settle_seconds=0 if is_copy else settle_seconds,
+            settle_seconds=0 if opened.has_copies else settle_seconds,
             rows=[Path(path) for path in rows],
             on_refused=announce,
         )
+    ratings = [opened.lasting(path) for path in intake.ratings]
+    return intake.model_copy(update={"ratings": ratings, "titles": opened.lasting(intake.titles)})

@@ -10,6 +10,7 @@ from object_store import ObjectStore
 from matinee.errors import ConfigError
 from matinee.ingest.inbox.intake import Intake, remember
 from matinee.ingest.inbox.remote_drop import RemoteDrop, opened_drop
+from matinee.ingest.reading.object_sources import local_sources
 from matinee.store import Store
 from matinee.store.remote.address import check_separate, parse_address
 from matinee.store.remote.objects import Objects
@@ -29,11 +30,11 @@ def drop(object_store: ObjectStore, remote: Callable[[str], str]) -> Objects:
 
 
 def _night(drop: Objects, store: Path, during: Callable[[Path], None] = lambda _: None) -> Intake:
-    with opened_drop(drop.address.text, store=str(store)) as (folder, is_copy):
-        assert is_copy
-        found = night(Store.open(store), folder)
-        during(folder)
-        return found
+    with opened_drop(drop.address.text, store=str(store)) as opened:
+        assert opened.has_copies
+        found = night(Store.open(store), opened.folder)
+        during(opened.folder)
+    return found.model_copy(update={"ratings": [opened.lasting(path) for path in found.ratings]})
 
 
 def _keys(drop: Objects) -> list[str]:
@@ -99,6 +100,39 @@ def test_an_object_that_was_replaced_or_is_missing_here_stays(drop: Objects, tmp
     ]
     again = _night(drop, tmp_path / "store")
     assert [Path(path).name for path in again.ratings] == ["bad.csv", "good.csv"]
+
+
+def test_refused_objects_of_other_hosts_are_left_alone(drop: Objects, tmp_path: Path) -> None:
+    drop.put("refused/bad.csv", b"v1")
+    local_sources([f"{drop.address.text}/"])  # the cache has it
+    drop.put("refused/bad.csv", b"v2")
+    drop.put("bad.csv", BAD)
+    with opened_drop(drop.address.text, store=str(tmp_path / "store")):
+        pass
+    assert drop.get("refused/bad.csv").data == b"v2"  # type: ignore[union-attr]
+
+
+def test_two_nights_of_a_host_at_once_lose_no_version(drop: Objects, tmp_path: Path) -> None:
+    drop.put("bad.csv", BAD)
+    with opened_drop(drop.address.text, store=str(tmp_path / "one")) as one:
+        night(Store.open(tmp_path / "one"), one.folder)
+        drop.put("bad.csv", BAD + b" again")
+        with opened_drop(drop.address.text, store=str(tmp_path / "two")) as two:
+            night(Store.open(tmp_path / "two"), two.folder)
+        assert drop.get("refused/bad.csv").data == BAD + b" again"  # type: ignore[union-attr]
+        drop.put("bad.csv", GOOD.encode())
+    assert drop.get("bad.csv").data == GOOD.encode()  # type: ignore[union-attr]
+
+
+def test_a_copy_that_a_killed_fetch_has_left_is_not_taken_for_another_version(
+    drop: Objects, tmp_path: Path
+) -> None:
+    found = _night(drop, tmp_path / "store")
+    (path,) = map(Path, found.ratings)
+    path.unlink()
+    path.write_text(HEADER)  # of a later version, whose ETag was not written
+    again = _night(drop, tmp_path / "store")
+    assert Path(again.ratings[0]).read_text() == GOOD
 
 
 def test_another_host_finds_nothing_new(drop: Objects, remote: Callable[[str], str], tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def _choose(names: Sequence[str]) -> list[SettingFacts]:
         found = [each for each in known if name in (each.name, *each.name.split("."))]
         if not found:
             words = [word for each in known for word in (each.name, *each.name.split("."))]
-            nearest = get_close_matches(name, words, n=1, cutoff=0.0)[0]
+            nearest = get_close_matches(name.lower(), words, n=1, cutoff=0.0)[0]
             raise ConfigError(f"Setting {shown(repr(name))} is not known; the nearest is {nearest}.")
         chosen |= {each.name: each for each in found}
     return list(chosen.values()) if names else known

@@ -37,7 +37,7 @@ LIST_SECONDS = 30.0  # between two lists of the objects of a drop folder
 _NIGHTLY = FlowFilter.model_validate({"name": {"any_": ["nightly"]}})
 
 
-_Arrived = tuple[Path, Print] | tuple[str, str | None]  # a file, or the name and the ETag of an object
+_Arrived = tuple[Path, Print] | tuple[str, str]  # a file, or the name and the version of an object
 
 
 class _Parameters(BaseModel):
@@ -55,6 +55,7 @@ class InboxWatcher:
     started: dict[UUID, set[_Arrived]] = field(default_factory=dict)
     next_look: float = 0.0
     next_list: dict[UUID, float] = field(default_factory=dict)  # of the objects of a drop folder
+    told: set[str] = field(default_factory=set)  # what is wrong with the address of one
 
     def look(self) -> None:
         """Start a run of each nightly deployment whose folder has new, complete files and no unfinished ones.
@@ -82,7 +83,12 @@ class InboxWatcher:
                 there = self._find_objects(deployment.id, parameters.drop)
             else:
                 there = _find_files(self.root / parameters.drop, settle_seconds=parameters.settle_seconds)
-        except (ConfigError, _NotNow):
+        except _NotNow:
+            return
+        except ConfigError as error:
+            if names_remote(deployment.parameters.get("drop", "")) and str(error) not in self.told:
+                self.told.add(str(error))
+                log.warning("%s", error)
             return
         except (OSError, StoreError, ValidationError) as error:  # a missing folder must not stop the server
             why = str(error) if isinstance(error, StoreError) else repr(error)
@@ -99,7 +105,7 @@ class InboxWatcher:
             raise _NotNow
         self.next_list[deployment] = time.monotonic() + LIST_SECONDS
         dropped = RemoteDrop(parse_address(drop)).dropped()
-        return {(name, found.e_tag) for name, found in dropped.items()}
+        return {(name, f"{found.e_tag} {found.modified}") for name, found in dropped.items()}
 
 
 def _find_files(folder: Path, *, settle_seconds: float) -> set[_Arrived]:

@@ -68,10 +68,24 @@ def _base(chosen: str) -> Path:
     if chosen:
         return Path(chosen) / _FOLDER
     beside = Path(__file__).resolve().parents[1] / "__pycache__"
+    if _is_writable(beside):
+        return beside / _FOLDER
+    with contextlib.suppress(RuntimeError):  # this user has no home
+        if _is_writable(user_cache(), parents=True):
+            return user_cache() / _FOLDER
+    return Path(_own_folder().name)
+
+
+def _is_writable(folder: Path, *, parents: bool = False) -> bool:
+    """Whether files can be written in a folder, which is created."""
     with contextlib.suppress(OSError):
-        beside.mkdir(exist_ok=True)
-        with tempfile.TemporaryFile(dir=beside):
-            return beside / _FOLDER
-    with contextlib.suppress(RuntimeError):
-        return user_cache() / _FOLDER
-    return Path(tempfile.mkdtemp())  # this user has no home
+        folder.mkdir(parents=parents, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    return False
+
+
+@cache
+def _own_folder() -> "tempfile.TemporaryDirectory[str]":
+    """A folder of this process, which goes with it."""
+    return tempfile.TemporaryDirectory()

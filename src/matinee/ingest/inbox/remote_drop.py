@@ -6,48 +6,83 @@ folder, and is left out.
 
 import contextlib
 import logging
+import os
+import shutil
+import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Final
 
 from matinee.errors import ConfigError, StoreError
-from matinee.errors.text import shown
+from matinee.errors.text import show_as, shown
 from matinee.ingest.inbox.drop import REFUSED, REFUSED_TOO, is_temporary, names_of_refused
 from matinee.ingest.reading.object_sources import fetch_new
 from matinee.store.identity import MARKER
 from matinee.store.remote.address import RemoteAddress, check_separate, names_remote, parse_address
 from matinee.store.remote.objects import ListedObject, Objects
-from matinee.store.remote.source_cache import SourceCache, is_file_name, source_cache
+from matinee.store.remote.source_cache import is_file_name, source_cache
 
 log = logging.getLogger("matinee.run")
 
+_LEFT_SECONDS: Final = 86_400.0
+
+
+@dataclass(frozen=True)
+class OpenDrop:
+    """A drop folder as a folder of this host.
+
+    Attributes:
+        folder: The folder that a night looks at, and moves refused files in.
+        source: The folder whose files a run reads afterwards.
+    """
+
+    folder: Path
+    source: Path
+
+    @property
+    def has_copies(self) -> bool:
+        """Whether the files are copies of objects, which are complete."""
+        return self.folder != self.source
+
+    def lasting(self, path: str) -> str:
+        """The file of `source` for a file of `folder`; another file is as it was."""
+        given = Path(path)
+        return (
+            str(self.source / given.relative_to(self.folder)) if given.is_relative_to(self.folder) else path
+        )
+
 
 @contextlib.contextmanager
-def opened_drop(drop: str, *, store: str) -> Iterator[tuple[Path, bool]]:
+def opened_drop(drop: str, *, store: str) -> Iterator[OpenDrop]:
     """The drop folder as a folder of this host.
 
     Args:
         drop: A path, or an address in an object store. Its objects are fetched, unless the cache of this host has them.
-            Files that are moved to its folder `refused` during the block are moved in the object store after it.
+            Files that are moved to `refused` during the block are moved in the object store after it.
         store: The store of the run, as a path or an address.
 
     Yields:
-        The folder, and whether it has copies of objects.
+        The folder. That of an address belongs to this block alone: other processes fetch and move files of their own.
 
     Raises:
-        ConfigError: The store and the drop folder contain each other, or an object has a name that no file can have.
+        ConfigError: The store and the drop folder contain each other.
         StoreError: The object store can't be reached or denies access.
     """
     if not names_remote(drop):
-        yield Path(drop).absolute(), False
+        folder = Path(drop).absolute()
+        yield OpenDrop(folder, folder)
         return
     check_separate(drop, store)
     remote = RemoteDrop(parse_address(drop))
-    folder = remote.fetch()
-    try:
-        yield folder, True
-    finally:
-        remote.move_refused()
+    with contextlib.ExitStack() as held:
+        source, folder, given = remote.fetch(held)
+        show_as(folder, remote.address.text, with_files=True)
+        try:
+            yield OpenDrop(folder, source)
+        finally:
+            remote.move_refused(folder, given)
 
 
 @dataclass(frozen=True)
@@ -74,9 +109,15 @@ class RemoteDrop:
             and not any(map(PurePosixPath(name).is_relative_to, stores))
         }
 
-    def fetch(self) -> Path:
-        """Bring the folder of this host up to date, and return it."""
-        there = {self._key(name): found for name, found in self.dropped().items()}
+    def fetch(self, held: contextlib.ExitStack) -> tuple[Path, Path, dict[str, ListedObject]]:
+        """Bring the cache of this host up to date.
+
+        Args:
+            held: Removes the second folder when it is closed.
+
+        Returns:
+            The folder in the cache, another one with links to its files, and the objects by name.
+        """
         listed = self._listed()
         for name in sorted(name for name in _unfit(listed) if listed[name].size and _is_dropped(name)):
             log.warning(
@@ -85,6 +126,8 @@ class RemoteDrop:
                 self.address.text,
                 shown(name),
             )
+        given = self.dropped()
+        there = {self._key(name): found for name, found in given.items()}
         with source_cache(self.address) as cache:
             before = self._key("")
             cache.drop(
@@ -93,34 +136,31 @@ class RemoteDrop:
                 )
             )
             fetch_new(cache, self._objects, there, name=self.address.text)
-            folder = self._folder(cache)
-            folder.mkdir(parents=True, exist_ok=True)
-        return folder
+            source = cache.root / self.address.prefix
+            folder = Path(held.enter_context(tempfile.TemporaryDirectory(dir=_nights(cache.folder))))
+            for name in given:
+                _link(source / name, folder / name)
+        return source, folder, given
 
-    def move_refused(self) -> None:
-        """Upload what this host has put under `refused/`, then remove the objects that were moved there.
+    def move_refused(self, folder: Path, given: Mapping[str, ListedObject]) -> None:
+        """Upload what a night has put under `refused/` in its folder, then remove the objects that it moved there.
 
         An object that was replaced meanwhile stays: an earlier version was refused. Uploads come first, so that a
         process that is killed loses nothing.
         """
-        with source_cache(self.address) as cache:
-            folder = self._folder(cache)
-            made = {
-                path.relative_to(folder).as_posix(): path
-                for top in (REFUSED, REFUSED_TOO)
-                for path in sorted((folder / top).rglob("*"))
-                if path.is_file()
-            }
-            for name, path in made.items():
-                self._objects.upload(name, path)
-            before = self._key("")
-            fetched = [key.removeprefix(before) for key in cache.e_tags if key.startswith(before)]
-            for name in fetched:
-                moved = None if (folder / name).exists() else _refused_copy(name, made)
-                if moved is not None:
-                    self._remove(name, e_tag=cache.e_tags.pop(self._key(name)), size=moved.stat().st_size)
-            for path in made.values():
-                path.unlink()
+        made = {
+            path.relative_to(folder).as_posix(): path
+            for top in (REFUSED, REFUSED_TOO)
+            for path in sorted((folder / top).rglob("*"))
+            if path.is_file()
+        }
+        for name, path in made.items():
+            self._objects.upload(name, path)
+        for name, fetched in given.items():
+            if not (folder / name).exists() and any(place in made for place in names_of_refused(name)):
+                found = self._objects.find(name)
+                if found is not None and (found.e_tag, found.size) == (fetched.e_tag, fetched.size):
+                    self._objects.delete([name])
 
     def _listed(self) -> dict[str, ListedObject]:
         return {each.key: each for each in self._objects.list("")}
@@ -132,15 +172,6 @@ class RemoteDrop:
     def _key(self, name: str) -> str:
         """The name of an object in the bucket."""
         return f"{self.address.prefix}/{name}" if self.address.prefix else name
-
-    def _folder(self, cache: SourceCache) -> Path:
-        return cache.root / self.address.prefix
-
-    def _remove(self, name: str, *, e_tag: str, size: int) -> None:
-        """Remove an object, if it is the one that was fetched."""
-        found = self._objects.find(name)
-        if found is not None and (found.e_tag, found.size) == (e_tag, size):
-            self._objects.delete([name])
 
     def _refuse_store(self) -> None:
         for place in (self.address, *self.address.parents):
@@ -159,9 +190,24 @@ def _unfit(names: Iterable[str]) -> set[str]:
     return {name for name in given if name in folders or not is_file_name(name)}
 
 
-def _refused_copy(name: str, made: Mapping[str, Path]) -> Path | None:
-    """The file that an object became under `refused/`; None if it is missing for another reason."""
-    return next((made[place] for place in names_of_refused(name) if place in made), None)
+def _nights(cache: Path) -> Path:
+    """The folder for folders of nights; those that killed processes have left are removed after a day."""
+    nights = cache / "nights"
+    nights.mkdir(exist_ok=True)
+    for left in nights.iterdir():
+        with contextlib.suppress(OSError):  # another process has removed it
+            if time.time() - left.stat().st_mtime > _LEFT_SECONDS:
+                shutil.rmtree(left)
+    return nights
+
+
+def _link(source: Path, target: Path) -> None:
+    """Give a file a second name, or copy it where files have one name."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def _is_refused(name: str) -> bool:

@@ -133,7 +133,8 @@ def fetch_new(cache: SourceCache, objects: Objects, there: Mapping[str, ListedOb
         log.info("fetching %s (%d objects)", name, len(new))
     progress.begin("fetching ratings", total=sum(each.size for each in new.values()), unit="bytes")
     transfer_all(
-        partial(cache.take, key, found, partial(objects.download, found.key)) for key, found in new.items()
+        partial(cache.take, key, found, partial(objects.download, found.key, e_tag=found.e_tag))
+        for key, found in new.items()
     )
     cache.give([*there])
 

@@ -28,6 +28,7 @@ _DENIED: Final = re.compile(
     r"PermissionDenied"
 )
 _NO_CREDENTIALS: Final = re.compile(r"169\.254\.169\.254|metadata\.google|[Cc]redential")
+_UNREADABLE: Final = re.compile(r"InvalidPath|path segment")
 _NO_BUCKET: Final = re.compile(r"NoSuchBucket|ContainerNotFound|The specified bucket does not exist")
 _QUICK: Final = (3, timedelta(seconds=10))  # retries and seconds of the first request, which may be mistaken
 _PATIENT: Final = (1_000, timedelta(seconds=90))  # the time is the limit
@@ -116,12 +117,14 @@ class Objects:
         e_tag: str | None = self._ask(put, awaited)["e_tag"]
         return e_tag
 
-    def download(self, key: str, path: Path) -> bool:
-        """Write an object to a new file; returns False if there is none."""
+    def download(self, key: str, path: Path, *, e_tag: str | None = None) -> bool:
+        """Write an object to a new file; returns False if there is none, or another version than that of an ETag."""
         awaited = RequestWait(_SILENT_SECONDS)
 
         def write(obstore: Any, store: "ObjectStore") -> None:
             got = obstore.get(store, key)
+            if e_tag is not None and got.meta["e_tag"] != e_tag:
+                raise FileNotFoundError(errno.ENOENT, "another version", key)
             awaited.sign()  # if nobody waits any more, the file is that of a later attempt
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("wb") as file:
@@ -254,6 +257,11 @@ class Objects:
             return StoreError(
                 f"Access to the store {place} was denied ({code or 'no reason given'}). Check the credentials in the "
                 "environment, and that they may list, read, write and delete objects under the prefix."
+            )
+        if _UNREADABLE.search(text):
+            return ConfigError(
+                f"An object under {place} has a name that can't be read, with an empty part or a dot between slashes, "
+                "such as a//b. Rename or remove it with the tools of the provider."
             )
         if code:
             return StoreError(

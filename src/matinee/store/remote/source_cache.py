@@ -34,6 +34,13 @@ class _State(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     e_tags: dict[str, str] = {}
+    files: dict[str, tuple[int, int]] = {}  # size and time of the file that has this version
+
+
+def _print(path: Path) -> tuple[int, int]:
+    """What tells a file from one that a killed process has put in its place."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
 
 
 def is_file_name(key: str) -> bool:
@@ -50,6 +57,7 @@ class SourceCache:
     bucket: RemoteAddress
     folder: Path
     e_tags: dict[str, str]
+    files: dict[str, tuple[int, int]]
 
     @property
     def root(self) -> Path:
@@ -68,7 +76,8 @@ class SourceCache:
     def has(self, key: str, found: ListedObject) -> bool:
         """Whether this version of an object is here."""
         path = self.path(key)
-        return bool(found.e_tag) and self.e_tags.get(key) == found.e_tag and path.is_file()
+        is_known = bool(found.e_tag) and self.e_tags.get(key) == found.e_tag
+        return is_known and path.is_file() and self.files.get(key) == _print(path)
 
     def take(self, key: str, found: ListedObject, download: Callable[[Path], bool]) -> None:
         """Fetch an object, in place of an earlier version. Raises StoreError if it is changed meanwhile."""
@@ -85,7 +94,7 @@ class SourceCache:
                 f"{self.bucket.text} has an object whose name is also the folder of another one: {shown(key)}. Give a "
                 "pattern that names one of them. Nothing was started."
             ) from None
-        self.e_tags[key] = found.e_tag or ""
+        self.e_tags[key], self.files[key] = found.e_tag or "", _print(path)
 
     def give(self, keys: list[str]) -> None:
         """Keep files for this process, which reads them, when others are dropped."""
@@ -98,6 +107,7 @@ class SourceCache:
             if is_gone(key):
                 path.unlink()
                 self.e_tags.pop(key, None)
+                self.files.pop(key, None)
                 _remove_empty(path.parent, self.root)
 
 
@@ -114,12 +124,12 @@ def source_cache(place: RemoteAddress) -> Iterator[SourceCache]:
         state = _State()
         with contextlib.suppress(StoreError):  # absent or damaged: everything is fetched again
             state = read_as(folder / _STATE, _State)
-        cache = SourceCache(bucket, folder, state.e_tags)
+        cache = SourceCache(bucket, folder, state.e_tags, state.files)
         cache.root.mkdir(exist_ok=True)
         try:
             yield cache
         finally:
-            write_json(folder / _STATE, _State(e_tags=cache.e_tags))
+            write_json(folder / _STATE, _State(e_tags=cache.e_tags, files=cache.files))
 
 
 @contextlib.contextmanager

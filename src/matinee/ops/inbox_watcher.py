@@ -55,7 +55,7 @@ class InboxWatcher:
     started: dict[UUID, set[_Arrived]] = field(default_factory=dict)
     next_look: float = 0.0
     next_list: dict[UUID, float] = field(default_factory=dict)  # of the objects of a drop folder
-    told: set[str] = field(default_factory=set)  # what is wrong with the address of one
+    reported: set[str] = field(default_factory=set)  # errors about the address of one
 
     def look(self) -> None:
         """Start a run of each nightly deployment whose folder has new, complete files and no unfinished ones.
@@ -86,8 +86,8 @@ class InboxWatcher:
         except _NotNow:
             return
         except ConfigError as error:
-            if names_remote(deployment.parameters.get("drop", "")) and str(error) not in self.told:
-                self.told.add(str(error))
+            if names_remote(deployment.parameters.get("drop", "")) and str(error) not in self.reported:
+                self.reported.add(str(error))
                 log.warning("%s", error)
             return
         except (OSError, StoreError, ValidationError) as error:  # a missing folder must not stop the server

@@ -28,10 +28,8 @@ def write_id_tables(
     """
     counts = _counts(split, shipped, scale, prefix="")
     if set(tested) != set(shipped):
-        counts = {
-            axis: columns + _counts(split, tested, scale, prefix="tested_")[axis]
-            for axis, columns in counts.items()
-        }
+        for axis, columns in _counts(split, tested, scale, prefix="tested_").items():
+            counts[axis] += columns
     for axis, columns in counts.items():
         table = _with_ids(pl.read_parquet(split / f"{axis}s.parquet").with_columns(columns), axis)
         pq.write_table(

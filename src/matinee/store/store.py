@@ -210,7 +210,7 @@ class Store:
     def in_use(self) -> contextlib.AbstractContextManager[None]:
         """Hold a run lock during the block: prune keeps all folders that a run has used or written until it ends.
 
-        The block starts after processes that use the store alone. Raises ConfigError if there is no store.
+        The block starts once no process uses the store alone. Raises ConfigError if there is no store.
         """
         return run_locks.in_use(self.root)
 

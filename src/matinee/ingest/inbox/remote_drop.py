@@ -91,12 +91,12 @@ class RemoteDrop:
 
     address: RemoteAddress
 
-    def dropped(self) -> dict[str, ListedObject]:
+    def dropped(self, there: Mapping[str, ListedObject] | None = None) -> dict[str, ListedObject]:
         """The objects by name, without those that are refused, temporary, empty, in a store, or no files by name.
 
-        Raises ConfigError if the prefix is a store or in one.
+        `there` are all objects, if they have been listed. Raises ConfigError if the prefix is a store or in one.
         """
-        there = self._listed()
+        there = self._listed() if there is None else there
         self._refuse_store()
         unfit = _unfit(there)
         stores = [PurePosixPath(name).parent for name in there if PurePosixPath(name).name == MARKER]
@@ -126,7 +126,7 @@ class RemoteDrop:
                 self.address.text,
                 shown(name),
             )
-        given = self.dropped()
+        given = self.dropped(listed)
         there = {self._key(name): found for name, found in given.items()}
         with source_cache(self.address) as cache:
             before = self._key("")

@@ -38,7 +38,7 @@ class _State(BaseModel):
 
 
 def _print(path: Path) -> tuple[int, int]:
-    """What tells a file from one that a killed process has put in its place."""
+    """The size and the time of a file. They differ if a killed process has replaced it."""
     status = path.stat()
     return status.st_size, status.st_mtime_ns
 

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from calls import Answer
 from object_store import Address, ObjectStore, remote_at
 
 import matinee
@@ -52,7 +53,11 @@ def _keys(remote: Remote, prefix: str = "") -> list[str]:
 
 
 def test_a_run_of_one_host_is_there_for_another_one_with_an_empty_cache(
-    remote: Address, few: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    remote: Address,
+    few: tuple[Path, Path],
+    tmp_path: Path,
+    answer_of: Answer,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     first = matinee.retrain(*few, remote("first"), settings=FAST)
     assert first.publication.promoted
@@ -64,6 +69,10 @@ def test_a_run_of_one_host_is_there_for_another_one_with_an_empty_cache(
     assert local.release is not None
     weights = "weights.safetensors"
     assert (first.release / weights).read_bytes() == (local.release / weights).read_bytes()
+
+    said = answer_of("migrate", "--store", remote("other"))
+    assert said["releases"] == [{"version": "v0001", "schema_version": 1}]
+    assert (said["unmarked"], said["computed_again"], said["unknown"]) == (False, [], "")
 
     second = matinee.retrain(*few, remote("second"), settings=FAST)
     assert second.publication.release == "v0001"

@@ -166,21 +166,11 @@ def test_a_mistake_in_a_call_makes_no_cache(remote: Address, tmp_path: Path) -> 
     assert not (tmp_path / "hosts").exists()
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["migrate"],
-        ["sign", "v0001"],
-    ],
-)
-def test_a_verb_that_needs_a_folder_refuses_an_address_and_changes_nothing(
-    words: list[str],
-    remote: Address,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+def test_a_search_for_settings_refuses_an_address_and_changes_nothing(
+    remote: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main([*words, "--store", remote("first")]) == 2
+    files = ["--ratings", "ratings.csv", "--titles", "titles.csv"]
+    assert main(["tune", *files, "--store", remote("first")]) == 2
     assert "object store" in capsys.readouterr().err
     assert not [path for path in tmp_path.iterdir() if path.name != "hosts"]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from object_store import Address, remote_at
 from small_release import write_release
 
 import matinee
@@ -234,3 +235,26 @@ def test_releases_shows_which_releases_are_signed(
     assert "DAMAGED" in first
     assert "is not signed" in first
     assert second.endswith("champion  verified, signed")
+
+
+@pytest.mark.usefixtures("objects_in_memory")
+def test_a_release_in_a_bucket_is_signed_for_every_host(
+    remote: Address, keys: Keys, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = remote_at(remote("first"))
+    write_release(first.root / "releases" / "v0001")
+    registry = Registry(first.root)
+    with registry.lock():
+        first.store_release("v0001")
+        registry.point_to("v0001", action="publish", reason="the first one")
+    before = matinee.load(remote("second"))  # which has it in its cache
+    monkeypatch.setenv(SIGNING_KEY, str(keys[1]))
+    assert main(["sign", "v0001", "--store", remote("first")]) == 0
+    assert "v0001 is signed" in capsys.readouterr().out
+    for host in ("first", "second", "third"):
+        assert matinee.load(remote(host), public_key=keys[0]).version == before.version
+    found = first.folders.find("releases", "v0001")
+    assert found.commit is not None
+    assert (len(found.files), found.unnamed) == (len(found.commit.files), []), (
+        "the unsigned files are removed"
+    )

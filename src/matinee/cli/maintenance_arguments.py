@@ -49,7 +49,7 @@ def _add_copies(verb: Verb) -> None:
         "migrate_verb.migrate",
         "Update the file formats of a store to this version, and report what the next run will compute again.",
     )
-    add_store(migrate, only_folder=True)
+    add_store(migrate)
     migrate.add_argument("--dry-run", action="store_true", help="change nothing, report only")
     restore = verb("restore", "maintenance_verbs.restore", "Copy a backup to a new store.")
     restore.add_argument(

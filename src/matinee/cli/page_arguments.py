@@ -35,8 +35,8 @@ def _add_compare(verb: Verb) -> None:
         "models",
         nargs="+",
         metavar="MODEL",
-        help="at least two: versions or folders of releases, `champion`, or the first characters of the digest of a "
-        "candidate or an evaluation; each is compared with the first one",
+        help="at least two models; each is compared with the first one. A model is the version or the folder of a "
+        "release, `champion`, or the first characters of the digest of a candidate or of its evaluation",
     )
     add_store(compare)
     compare.add_argument(

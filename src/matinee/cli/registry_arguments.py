@@ -21,7 +21,7 @@ def add_registry_verbs(verb: Verb) -> None:
     show = verb(
         "show",
         "show_verb.show",
-        "Show the details of a release, a dataset, a held candidate or a search for settings.",
+        "Show the details of a release, a dataset, a candidate, an evaluation or a search for settings.",
     )
     add_store(show)
     show.add_argument(
@@ -37,7 +37,7 @@ def add_registry_verbs(verb: Verb) -> None:
         "release_verbs.sign",
         "Sign a release with the key in the file that MATINEE_SIGNING_KEY names.",
     )
-    add_store(sign, only_folder=True)
+    add_store(sign)
     sign.add_argument("version", metavar="VERSION", help="name of the release, such as v0002")
     _add_changes(verb)
 

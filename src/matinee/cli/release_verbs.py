@@ -22,7 +22,7 @@ from matinee.release.signature import trusted_key
 from matinee.store import progress
 from matinee.store.folders import bytes_in
 from matinee.store.identity import is_foreign
-from matinee.store.remote import DamagedFolderError, remote_of, require_local
+from matinee.store.remote import DamagedFolderError, remote_of
 
 _REASON = 160  # characters of the reason of a hold; decision.json has the whole reason
 _FAULT = 300  # characters of the error of a release; verbs that use the release print all of it
@@ -187,11 +187,12 @@ def _look_at(
 
 def sign(call: argparse.Namespace) -> Outcome:
     """Sign a release with the key that MATINEE_SIGNING_KEY names, after it has been checked."""
-    require_local(call.store, "`matinee sign`")
     registry = Registry.open(call.store)
     with registry.lock():
         folder = registry.listed(call.version)
         inspect(folder, public_key=False)
         ask = (lambda: getpass.getpass("Password of the signing key: ")) if sys.stdin.isatty() else None
         sign_release(folder, ask=ask)
+        if remote := remote_of(registry.root):
+            remote.store_again("releases", call.version)
     return Outcome({"signed": call.version}, f"{call.version} is signed", notable=())

@@ -55,5 +55,5 @@ def _add_budget(tune: argparse.ArgumentParser) -> None:
         "--minutes",
         type=fraction,
         metavar="M",
-        help="start no trial after M minutes; the same command continues the search",
+        help="start no trial after M minutes; to continue the search, run the same command again",
     )

@@ -19,7 +19,7 @@ from matinee.settings import Settings
 from matinee.store import Reference, Store
 from matinee.store.documents import read_json
 from matinee.store.identity import STORE_VERSION, check_usable, is_marked, is_store, make_store
-from matinee.store.remote import require_local
+from matinee.store.remote import names_remote
 
 _ORDER: Final = (
     Step.INGEST,
@@ -63,7 +63,7 @@ def migrate(root: Path, *, dry_run: bool) -> Upgrade:
     releases are never rewritten. The next run computes again what an upgrade made outdated; earlier folders stay.
 
     Args:
-        root: The folder of the store.
+        root: The folder of the store, or its address in an object store.
         dry_run: Whether to report only.
 
     Returns:
@@ -73,15 +73,15 @@ def migrate(root: Path, *, dry_run: bool) -> Upgrade:
         ConfigError: There is no store.
         StoreError: The store has a format of a later version, or can't be written.
     """
-    require_local(root, "`matinee migrate`")
-    check_usable(root)
-    if not is_store(root):
-        raise ConfigError(f"There is no store at {root}. Use the folder of `matinee retrain --store`.")
+    if not names_remote(root):
+        check_usable(root)
+        if not is_store(root):
+            raise ConfigError(f"There is no store at {root}. Use the folder of `matinee retrain --store`.")
     registry = Registry.open(root)
-    unmarked = not is_marked(root)
+    unmarked = not is_marked(registry.root)
     if unmarked and not dry_run:
-        make_store(root)
-    steps, unknown = _outdated(Store(root), registry)
+        make_store(registry.root)
+    steps, unknown = _outdated(Store(registry.root), registry)
     return Upgrade(
         store_version=STORE_VERSION,
         unmarked=unmarked,

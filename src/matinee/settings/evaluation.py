@@ -25,14 +25,15 @@ class GateSettings(Section):
         0.002,
         ge=0,
         le=10,
-        description="Maximum increase of the RMSE, in rating points: over bias-only, over the champion, and over the "
-        "champion on each slice. Raise it to publish more often.",
+        description="How much higher a candidate's RMSE may be, in rating points, than that of the baseline "
+        "bias-only, that of the champion, and that of the champion on a slice. Raise it to publish more often.",
     )
     confidence: float = Field(
         0.95,
         gt=0.5,
         lt=1,
-        description="Required confidence that a candidate is within gate.tolerance; with less, the candidate is held.",
+        description="Required confidence that a candidate is within gate.tolerance of the champion on all test rows. "
+        "With less, the candidate is held. A slice holds it only if, with the same confidence, the loss is larger.",
     )
     min_rows: int = Field(
         100,
@@ -51,8 +52,8 @@ class GateSettings(Section):
     )
     slices: bool = Field(
         True,
-        description="Whether to hold a candidate that is significantly worse than the champion on a slice of users or "
-        "movies, by more than gate.tolerance.",
+        description="Whether to hold a candidate that, on a slice of users or movies, is worse than the champion by "
+        "more than gate.tolerance. The test rows must show it with gate.confidence.",
     )
     slice_min_rows: int = Field(
         1_000,
@@ -90,8 +91,8 @@ class GateSettings(Section):
         0.2,
         ge=0,
         le=1,
-        description="Maximum share of the champion's rows that are missing from the new data. Missing rows "
-        "are counted twice: by comparing the rows of each user, and those of each movie. The larger share is used.",
+        description="Maximum share of the champion's rows that are missing from the new data. The share is "
+        "computed once from the rows of each user and once from the rows of each movie, and the larger one counts.",
     )
     drift_growth: float = Field(
         1.0,

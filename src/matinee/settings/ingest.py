@@ -75,8 +75,8 @@ class IngestSettings(Section):
     dates: DateOrder = Field(
         "auto",
         description="Whether 2/3/2003 is the second of March (day_first) or the third of February (month_first). auto "
-        "looks for a day above 12 in all files with such dates together. If there is none, the run stops and asks for "
-        "this setting.",
+        "searches all such dates for a day above 12, which decides for all files. If there is none, the run stops and "
+        "asks for this setting.",
     )
     delimiter: DelimiterName = Field(
         "auto", description="Delimiter between fields. Set it if the delimiter is not recognised."

@@ -38,8 +38,8 @@ from matinee.settings.training import (
 class ModelSettings(Section):
     name: ModelName = Field(
         "dot",
-        description="Model to train. dot is a matrix factorization with biases. linear, mlp and neumf are the neural "
-        "models of the seed notebook.",
+        description="Model to train. dot is a matrix factorization with biases. linear, mlp and neumf are the "
+        "models of the notebook that Matinee grew out of.",
     )
     embedding_size: int | None = Field(
         None,
@@ -50,8 +50,8 @@ class ModelSettings(Section):
     )
     biases: bool = Field(
         True,
-        description="Whether each user and each movie has a bias (dot only). false is the plain factorization of the "
-        "seed notebook.",
+        description="Whether each user and each movie has a bias (dot only). false is a plain matrix "
+        "factorization.",
     )
     hidden_size: int | None = Field(
         None, ge=1, le=4096, description="Width of the hidden layer (mlp and neumf only)."
@@ -68,8 +68,8 @@ class TrainSettings(Section):
     method: MethodName | None = Field(
         None,
         description="Training algorithm. sgd is stochastic gradient descent, and gibbs is a Gibbs sampler. Both fit "
-        "only the model dot. adagrad has one step size per row of an embedding table. adam is the optimizer of the "
-        "seed notebook.",
+        "only the model dot. adagrad has one step size per row of an embedding table. adam takes a step for all "
+        "weights with each batch.",
     )
     epochs: int | None = Field(
         None, ge=1, le=10_000, description="Maximum number of passes over the training rows."
@@ -85,8 +85,8 @@ class TrainSettings(Section):
         None,
         ge=1,
         le=2**24,
-        description="Number of rows per training step. sgd on a CPU ignores it. sgd on a GPU uses at least "
-        "1/16 of the rows per step.",
+        description="Number of rows per training step. sgd on a CPU ignores it. With sgd on a GPU, a "
+        "step has at least a sixteenth of all training rows.",
     )
     weight_decay: float | None = Field(
         None,
@@ -156,9 +156,9 @@ class TrainSettings(Section):
     )
     refit: Literal["none", "train_valid", "all"] = Field(
         "train_valid",
-        description="Rows of the refit, which uses the best number of epochs. none: no refit. train_valid: the train "
-        "and validation rows, before the test. all: as train_valid, then a second refit on all rows if the candidate "
-        "passes the gate.",
+        description="Rows of the refit, which uses the best number of epochs. none: no refit. train_valid: a refit on "
+        "the train and validation rows, before the candidate is tested. all: the same, and a second refit on all rows "
+        "if the candidate passes the gate.",
     )
 
 

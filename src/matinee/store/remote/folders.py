@@ -197,6 +197,10 @@ class RemoteFolders:
         write_bytes(outline / MANIFEST, found.data)
         return outline
 
+    def find(self, kind: str, name: str) -> StoredFolder:
+        """What is there of one folder, whole or not."""
+        return self._stored(kind, name, self.objects.list(f"{kind}/{name}/"))
+
     def stored(self, kind: str) -> list[StoredFolder]:
         """All folders of a kind, also those that are not whole."""
         by_name: dict[str, list[ListedObject]] = {}

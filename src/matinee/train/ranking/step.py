@@ -11,15 +11,21 @@ from typing import Final, TypeVar
 import numpy as np
 
 from matinee.formats.manifests import RankingManifest
+from matinee.release.arrays import Counts
 from matinee.release.ranking_model import RANKING, RankingModel, save_model
 from matinee.settings import RankSettings
 from matinee.store.progress import Listener, Progress
 from matinee.store.ratings import EncodedRatings, count_codes, count_rows, read_ratings
-from matinee.train.ranking.fit import RankListener, RankProgress, fit_ranking
+from matinee.train.ranking.fit import (
+    GroupedRatings,
+    RankListener,
+    RankProgress,
+    fit_grouped,
+    group_ratings,
+)
 from matinee.train.ranking.method import DeviceMemoryError, Method
 from matinee.train.ranking.normal import method_for
 from matinee.train.ranking.penalty import with_penalty
-from matinee.train.ranking.rare_movies import frequent_movies
 
 log = logging.getLogger("matinee.run")
 _Fitted = TypeVar("_Fitted")
@@ -73,14 +79,15 @@ def write_ranking(
     settings = with_penalty(
         settings, rows, users=users, scale=scale, threads=threads, listener=watch.before_the_fit
     )
+    counts = count_codes(rows.movies, movies)
+    grouped = _group_rated(rows, counts, users=users, scale=scale, threads=threads)
+    count = len(rows)
+    del rows  # more than a quarter of the memory of the fit
     fit = partial(
         _fit_rated,
-        rows,
-        users=users,
-        movies=movies,
-        scale=scale,
+        grouped,
+        counts,
         settings=settings,
-        threads=threads,
         checkpoint=work / "ranking.safetensors",
         listener=watch,
     )
@@ -88,7 +95,7 @@ def write_ranking(
     save_model(folder / RANKING, model)
     return RankingManifest(
         split=split_digest,
-        rows=len(rows),
+        rows=count,
         subsets=list(subsets),
         scale=list(scale),
         embedding_size=int(model.decode.shape[1]),
@@ -99,46 +106,47 @@ def write_ranking(
     )
 
 
-def _fit_rated(
-    rows: EncodedRatings,
-    *,
-    users: int,
-    movies: int,
-    scale: tuple[float, float],
-    settings: RankSettings,
-    threads: int,
-    device: str,
-    checkpoint: Path,
-    listener: RankListener,
-) -> tuple[RankingModel, Method]:
-    """Fit on the movies that have rows, because a titles file may list ten times as many; the model has all of them."""
-    torch_device = None if device == "cpu" else device  # on a CPU, compiled kernels are quicker
-    counts = count_codes(rows.movies, movies)
+def _group_rated(
+    rows: EncodedRatings, counts: Counts, *, users: int, scale: tuple[float, float], threads: int
+) -> GroupedRatings:
+    """The ratings of the movies that have some, because a titles file may list ten times as many."""
     rated = np.flatnonzero(counts)
-    place = np.zeros(movies, np.int32)
+    place = np.zeros(len(counts), np.int32)
     place[rated] = np.arange(len(rated), dtype=np.int32)
-    fitted = fit_ranking(
+    return group_ratings(
         rows.users,
         place[rows.movies],
         rows.ratings,
         users=users,
         movies=len(rated),
         scale=scale,
-        settings=settings,
         threads=threads,
-        device=torch_device,
-        checkpoint=checkpoint,
-        listener=listener,
     )
-    frequent = frequent_movies(counts[rated], users=users)
+
+
+def _fit_rated(
+    ratings: GroupedRatings,
+    counts: Counts,
+    *,
+    settings: RankSettings,
+    device: str,
+    checkpoint: Path,
+    listener: RankListener,
+) -> tuple[RankingModel, Method]:
+    """Fit on the movies that have ratings; the model has all movies. `counts` has the ratings of each."""
+    torch_device = None if device == "cpu" else device  # on a CPU, compiled kernels are quicker
+    fitted = fit_grouped(
+        ratings, settings=settings, device=torch_device, checkpoint=checkpoint, listener=listener
+    )
     method = method_for(
-        users=users,
-        movies=len(frequent),
-        ratings=int(counts[rated][frequent].sum()),
+        users=ratings.frequent.users,
+        movies=ratings.frequent.movies,
+        ratings=len(ratings.frequent.by_user.others),
         memory=settings.dense_mb << 20,
         device=torch_device,
     )
-    return fitted.rearranged(rated, np.arange(len(rated)), movies=movies), method
+    rated = np.flatnonzero(counts)
+    return fitted.rearranged(rated, np.arange(len(rated)), movies=len(counts)), method
 
 
 def _fit_where_it_fits(

@@ -8,6 +8,7 @@ from matinee.evaluate.ranking import Scorer, Task
 from matinee.recommend.encode import user_vectors
 from matinee.release.ranking_model import RankingModel
 from matinee.release.rating_levels import to_levels
+from matinee.store.ratings import placed_rows
 
 
 def score_after(
@@ -36,7 +37,7 @@ def _vectors(
 ) -> NDArray[np.float32]:
     place = np.full(users, -1, np.int32)
     place[task.users] = np.arange(len(task.users), dtype=np.int32)
-    chosen = np.flatnonzero(place[rows.users] >= 0)
+    chosen = placed_rows(rows.users, place)
     chosen = chosen[np.argsort(place[rows.users[chosen]], kind="stable")]
     counts = np.bincount(place[rows.users[chosen]], minlength=len(task.users))
     starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)

@@ -50,6 +50,16 @@ def count_codes(codes: npt.NDArray[np.integer[Any]], size: int) -> npt.NDArray[n
     return counts
 
 
+def placed_rows(codes: npt.NDArray[np.int32], place: npt.NDArray[np.int32]) -> npt.NDArray[np.intp]:
+    """The numbers of the rows whose code has a place; `place` is -1 for the others.
+
+    >>> placed_rows(np.array([2, 0, 2, 1], np.int32), np.array([-1, -1, 0], np.int32))
+    array([0, 2])
+    """
+    found = [np.flatnonzero(place[codes[here]] >= 0) + here.start for here in row_chunks(len(codes))]
+    return np.concatenate([np.empty(0, np.intp), *found])
+
+
 def read_ratings(folder: Path, subsets: Sequence[str]) -> EncodedRatings:
     """Read the rows of subsets of a split (train, valid, test), one subset after another."""
     count = sum(count_rows(folder / f"{subset}.parquet") for subset in subsets)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from matinee.release.arrays import Counts
-from matinee.release.ranking_model import Floats, RankingModel, grade_codes
+from matinee.release.ranking_model import Floats, Grades, RankingModel, grade_codes
 from matinee.release.rating_levels import to_levels
 from matinee.settings.ranking import RankSettings
 from matinee.store import progress
@@ -91,8 +91,10 @@ def fit_ranking(
         ValueError: a code is outside its range.
         DeviceMemoryError: the GPU has too little free memory.
     """
+    check_codes(user_codes, movie_codes, users=users, movies=movies)
+    grades = grade_codes(to_levels(ratings, scale))
     grouped = group_ratings(
-        user_codes, movie_codes, ratings, users=users, movies=movies, scale=scale, threads=threads
+        user_codes, movie_codes, grades, users=users, movies=movies, scale=scale, threads=threads
     )
     return fit_grouped(
         grouped, settings=settings, seed=seed, device=device, checkpoint=checkpoint, listener=listener
@@ -113,19 +115,25 @@ class GroupedRatings:
 def group_ratings(
     user_codes: npt.NDArray[np.int32],
     movie_codes: npt.NDArray[np.int32],
-    ratings: npt.NDArray[np.float32],
+    grades: Grades,
     *,
     users: int,
     movies: int,
     scale: tuple[float, float],
     threads: int = 1,
 ) -> GroupedRatings:
-    """Group ratings for `fit_grouped`, which needs ten bytes per rating; who drops the columns then saves twelve.
+    """Group ratings for `fit_grouped`, which needs ten bytes per rating and not the three columns.
 
-    The arguments are those of `fit_ranking`. Raises ValueError if a code is outside its range.
+    Args:
+        user_codes, movie_codes, grades: one entry per rating, no pair twice; grades as `grade_codes` has them.
+        users, movies: number of codes.
+        scale: lowest and highest rating; equal where there are only plays.
+        threads: CPU threads.
+
+    Returns:
+        The ratings, in an order that does not depend on that of the columns.
     """
-    check_codes(user_codes, movie_codes, users=users, movies=movies)
-    grades, pool = grade_codes(to_levels(ratings, scale)), KernelPool(threads)
+    pool = KernelPool(threads)
     counts = count_codes(movie_codes, movies)
     frequent = frequent_movies(counts, users=users)
 

@@ -21,7 +21,7 @@ from matinee.release.ranking_model import Floats, RankingModel, grade_codes
 from matinee.release.rating_levels import to_levels
 from matinee.settings.ranking import RankSettings
 from matinee.splitmix64 import GOLDEN, mix
-from matinee.store.ratings import EncodedRatings, row_chunks
+from matinee.store.ratings import EncodedRatings, placed_rows
 from matinee.train.ranking.fit import RankListener, RankProgress, fit_ranking, usual_penalty
 from matinee.train.ranking.quick import QUICK
 
@@ -124,8 +124,7 @@ class _Trial:
         draw = np.random.Generator(np.random.Philox(0)).permutation(users)[:_USERS]
         place = np.full(users, -1, np.int32)
         place[draw] = np.arange(len(draw), dtype=np.int32)
-        found = [np.flatnonzero(place[rows.users[here]] >= 0) + here.start for here in row_chunks(len(rows))]
-        own = np.concatenate([np.empty(0, np.intp), *found])
+        own = placed_rows(rows.users, place)
         own = own[np.lexsort((rows.movies[own], place[rows.users[own]]))]
         movies, ratings = rows.movies[own], rows.ratings[own]
         pair = rows.users[own].astype(np.uint64) << np.uint64(32) | movies.astype(np.uint64)

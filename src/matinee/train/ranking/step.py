@@ -12,10 +12,11 @@ import numpy as np
 
 from matinee.formats.manifests import RankingManifest
 from matinee.release.arrays import Counts
-from matinee.release.ranking_model import RANKING, RankingModel, save_model
+from matinee.release.ranking_model import RANKING, RankingModel, grade_codes, save_model
+from matinee.release.rating_levels import to_levels
 from matinee.settings import RankSettings
 from matinee.store.progress import Listener, Progress
-from matinee.store.ratings import EncodedRatings, count_codes, count_rows, read_ratings
+from matinee.store.ratings import count_codes, count_rows, read_ratings, row_chunks
 from matinee.train.ranking.fit import (
     GroupedRatings,
     RankListener,
@@ -72,17 +73,11 @@ def write_ranking(
     Returns:
         The manifest.
     """
-    rows = read_ratings(split, subsets)
-    users, movies = (count_rows(split / f"{name}.parquet") for name in ("users", "movies"))
     started = time.perf_counter()
     watch = FitShare(listener)
-    settings = with_penalty(
-        settings, rows, users=users, scale=scale, threads=threads, listener=watch.before_the_fit
+    settings, grouped, counts = _read_grouped(
+        split, subsets, scale=scale, settings=settings, threads=threads, listener=watch.before_the_fit
     )
-    counts = count_codes(rows.movies, movies)
-    grouped = _group_rated(rows, counts, users=users, scale=scale, threads=threads)
-    count = len(rows)
-    del rows  # more than a quarter of the memory of the fit
     fit = partial(
         _fit_rated,
         grouped,
@@ -95,7 +90,7 @@ def write_ranking(
     save_model(folder / RANKING, model)
     return RankingManifest(
         split=split_digest,
-        rows=count,
+        rows=int(counts.sum()),
         subsets=list(subsets),
         scale=list(scale),
         embedding_size=int(model.decode.shape[1]),
@@ -106,22 +101,36 @@ def write_ranking(
     )
 
 
-def _group_rated(
-    rows: EncodedRatings, counts: Counts, *, users: int, scale: tuple[float, float], threads: int
-) -> GroupedRatings:
-    """The ratings of the movies that have some, because a titles file may list ten times as many."""
+def _read_grouped(
+    split: Path,
+    subsets: tuple[str, ...],
+    *,
+    scale: tuple[float, float],
+    settings: RankSettings,
+    threads: int,
+    listener: RankListener,
+) -> tuple[RankSettings, GroupedRatings, Counts]:
+    """Read what the fit needs.
+
+    Returns:
+        The settings with a penalty, the ratings of the movies that have some (a titles file may list ten times as
+        many), and the number of ratings of each movie.
+    """
+    users, movies = (count_rows(split / f"{name}.parquet") for name in ("users", "movies"))
+    rows = read_ratings(split, subsets)
+    settings = with_penalty(settings, rows, users=users, scale=scale, threads=threads, listener=listener)
+    user_codes, movie_codes, grades = rows.users, rows.movies, grade_codes(to_levels(rows.ratings, scale))
+    del rows  # each column that is dropped is a tenth of the memory of the step
+    counts = count_codes(movie_codes, movies)
     rated = np.flatnonzero(counts)
-    place = np.zeros(len(counts), np.int32)
+    place = np.zeros(movies, np.int32)
     place[rated] = np.arange(len(rated), dtype=np.int32)
-    return group_ratings(
-        rows.users,
-        place[rows.movies],
-        rows.ratings,
-        users=users,
-        movies=len(rated),
-        scale=scale,
-        threads=threads,
+    for chunk in row_chunks(len(movie_codes)):
+        movie_codes[chunk] = place[movie_codes[chunk]]
+    grouped = group_ratings(
+        user_codes, movie_codes, grades, users=users, movies=len(rated), scale=scale, threads=threads
     )
+    return settings, grouped, counts
 
 
 def _fit_rated(

@@ -15,6 +15,7 @@ from matinee.settings import Settings
 from matinee.settings.parse import read_settings
 
 SIZE = ("--ratings", "100000000", "--users", "480000", "--movies", "17770")
+LARGE_CATALOG = ("--ratings", "30000000", "--users", "330000", "--movies", "40000")
 
 
 @pytest.fixture
@@ -124,22 +125,22 @@ def test_the_command_prints_the_steps_and_what_to_set(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(calibration, "measure_rates", measured[1])
-    assert main(["plan", *SIZE, "--memory", "4.3", "--cores", "4", "--set", "train.epochs=30"]) == 0
+    assert main(["plan", *LARGE_CATALOG, "--memory", "2", "--cores", "4", "--set", "train.epochs=30"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert "100,000,000 ratings" in lines[0]
-    assert lines[0].endswith("4 cores and 4.3 GB; train.epochs=30")
+    assert "30,000,000 ratings" in lines[0]
+    assert lines[0].endswith("4 cores and 2.0 GB; train.epochs=30")
     assert [line.split()[0] for line in lines[1:9]] == [
         "step", "start", "ingest", "split", "train", "rank", "evaluate", "publish",
     ]  # fmt: skip
     assert "train includes the first fit and the refit" in lines[10]
     large = next(number for number, line in enumerate(lines) if line.startswith("too large rank needs"))
-    assert lines[large].endswith("of the 4.08 GB that may be used")
-    assert lines[large + 1].startswith("          --set rank.dense_mb=256 --set rank.rank=64: 4.04 GB and ")
+    assert lines[large].endswith("of the 1.90 GB that may be used")
+    assert lines[large + 1].startswith("          --set rank.dense_mb=2048 --set rank.rank=64: 1.84 GB and ")
     assert lines[-3].startswith("measured  2026-01-01 00:00 UTC, ")
     assert lines[-1] == "          no such plan was compared with a run: 4 cores"
-    assert main(["plan", *SIZE, "--memory", "3", "--cores", "2"]) == 0
+    assert main(["plan", *LARGE_CATALOG, "--memory", "1.5", "--cores", "2"]) == 0
     least = next(line for line in capsys.readouterr().out.splitlines() if "with rank.dense_mb" in line)
-    assert "rank.rank=32 it needs 4.03 GB: use a host with 4.3 GB" in least
+    assert "rank.rank=32 it needs 1.81 GB: use a host with 2.0 GB" in least
 
 
 def test_the_command_says_what_hosts_share(

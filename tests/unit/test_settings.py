@@ -213,7 +213,7 @@ def test_the_verb_lists_the_settings_of_a_run(capsys: pytest.CaptureFixture[str]
     )
     shown = capsys.readouterr().out
     assert (
-        "gate.tolerance\n  value    0.002\n  values   number, ≥ 0, ≤ 10\n  meaning  How much higher" in shown
+        "gate.tolerance\n  value    0.002\n  values   number, ≥ 0, ≤ 10\n  meaning  Maximum amount" in shown
     )
     assert "train.sweeps\n  value    99\n" in shown
 

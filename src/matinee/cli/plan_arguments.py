@@ -22,8 +22,8 @@ def add_plan(verb: Verb) -> None:
         type=count,
         default=1,
         metavar="H",
-        help="number of hosts that train one model together, with one process each (default 1, at most 32); only the "
-        "preset fast can",
+        help="number of hosts that train one model together, with one process each (default 1, at most 32); more than "
+        "one host requires the preset fast",
     )
     plan.add_argument(
         "--cores", type=count, metavar="C", help="cores per host (default: those of this machine)"

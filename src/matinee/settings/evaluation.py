@@ -25,15 +25,16 @@ class GateSettings(Section):
         0.002,
         ge=0,
         le=10,
-        description="How much higher a candidate's RMSE may be, in rating points, than that of the baseline "
-        "bias-only, that of the champion, and that of the champion on a slice. Raise it to publish more often.",
+        description="Maximum amount, in rating points, by which the RMSE of a candidate may exceed that of the "
+        "champion. It also applies to the baseline `bias-only`, and to the champion on each slice of the test rows. "
+        "Raise it to publish more often.",
     )
     confidence: float = Field(
         0.95,
         gt=0.5,
         lt=1,
-        description="Required confidence that a candidate is within gate.tolerance of the champion on all test rows. "
-        "With less, the candidate is held. A slice holds it only if, with the same confidence, the loss is larger.",
+        description="Required confidence that, on all test rows, the RMSE of a candidate exceeds the champion's by at "
+        "most gate.tolerance. With less, the candidate is held. For slices, see gate.slices.",
     )
     min_rows: int = Field(
         100,
@@ -46,14 +47,14 @@ class GateSettings(Section):
         ge=0,
         le=1,
         description="Maximum loss in nDCG@10 of a candidate's lists against the champion's. A candidate is held if it "
-        "loses more and the 95% interval of the difference excludes 0. For ratings, the rule is skipped with "
-        "fewer than 100 users. For plays, a candidate is held with fewer than 10 users, and the same maximum applies "
-        "to the loss against popularity.",
+        "loses more and the 95% interval of the difference excludes 0. For ratings, the rule is skipped if there are "
+        "fewer than 100 users to measure. For plays, a candidate is held if there are fewer than 10. Lists of plays "
+        "are also compared with those of the most popular movies, with the same maximum.",
     )
     slices: bool = Field(
         True,
-        description="Whether to hold a candidate that, on a slice of users or movies, is worse than the champion by "
-        "more than gate.tolerance. The test rows must show it with gate.confidence.",
+        description="Whether to hold a candidate whose RMSE on a slice of users or movies exceeds the champion's by more "
+        "than gate.tolerance. A slice counts only if its rows show this with gate.confidence.",
     )
     slice_min_rows: int = Field(
         1_000,

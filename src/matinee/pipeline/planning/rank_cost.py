@@ -30,8 +30,8 @@ _VECTOR: Final = 4  # times as much work for the vector of a user as for a list
 # Steps of conjugate gradients on the sample, to three digits and to two.
 _STEPS, _ROUGH_STEPS = 20, 9
 _DIAGONAL: Final = 5  # multiples of TILE^3: a factor and an inverse in float64 take that many products' time
-# Per row: codes and rating, the places of rated movies, levels, and both groupings (`group_rows`).
-_ROW_BYTES: Final = 12 + 4 + 1 + 10
+_COLUMNS: Final = 9  # bytes of a row: two codes and a grade
+_GROUPED: Final = 10  # bytes of a row in both groupings (`group_rows`)
 _CELL_BYTES: Final = 4  # per row, while the matrix of the movies is made (`Group.packed`)
 _TABLES: Final = 6  # tables of features that a product with B has at the same time
 
@@ -122,15 +122,17 @@ class RankFit:
             yield Part("product_cell", 2 * self.rows * (3 * self.width + self.probes), lanes=64)
 
     def memory(self) -> float:
-        """Rows and groupings, the factored triangle, and tables of features and of users for one product."""
+        """What grouping needs, or the fit: the triangle, and tables of features and of users for one product."""
+        selected = _COLUMNS if self.fitted_movies < self.movies else 0  # a copy, without the rare movies
+        grouping = (_COLUMNS + selected + _GROUPED) * self.rows
         columns = max(self.block, self.probes)
         tables = 4 * columns * self.movies * 2 * _TABLES + 4 * 3 * self.movies * self.width
         if self.method == "movies":
             dense = triangle_bytes(int(self.input_columns))
-            return (_ROW_BYTES + _CELL_BYTES) * self.rows + dense + tables
+            return max(grouping, (_GROUPED + _CELL_BYTES) * self.rows + dense + tables)
         of_users = 4.0 * columns * self.users
         dense = triangle_bytes(int(self.users)) if self.method == "users" else 0
-        return _ROW_BYTES * self.rows + dense + tables + of_users
+        return max(grouping, _GROUPED * self.rows + dense + tables + of_users)
 
 
 def factor_parts(size: float) -> Iterator[Part]:

@@ -53,8 +53,8 @@ class GateSettings(Section):
     )
     slices: bool = Field(
         True,
-        description="Whether to hold a candidate whose RMSE on a slice of users or movies exceeds the champion's by more "
-        "than gate.tolerance. A slice counts only if its rows show this with gate.confidence.",
+        description="Whether to hold a candidate whose RMSE on a slice of users or movies exceeds the champion's by "
+        "more than gate.tolerance. A slice counts only if its rows show this with gate.confidence.",
     )
     slice_min_rows: int = Field(
         1_000,

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from planted_tastes import SCALE, RatingColumns, fit_planted, planted_tastes
@@ -13,10 +15,13 @@ from matinee.release.ranking_model import GRADE_STEP, RankingModel, grade_codes,
 from matinee.release.rating_levels import to_levels
 from matinee.release.weights import halve_weights
 from matinee.settings.ranking import RankSettings
+from matinee.store import ratings
+from matinee.store.progress import silent
 from matinee.store.ratings import EncodedRatings
-from matinee.train.ranking.fit import RankProgress
+from matinee.train.ranking import rare_movies
+from matinee.train.ranking.fit import RankProgress, fit_ranking
 from matinee.train.ranking.penalty import with_penalty
-from matinee.train.ranking.step import FitShare
+from matinee.train.ranking.step import FitShare, write_ranking
 
 TABLES = ("encode_rated", "encode_liked", "decode", "popularity")
 # users, movies, memory: they select one of three ways to solve the equations, and torch one of two
@@ -237,3 +242,50 @@ def test_a_choice_and_a_fit_report_rising_shares_and_stop_where_asked() -> None:
     for device in (None, *TORCH_DEVICES):
         with pytest.raises(KeyboardInterrupt):
             fit_planted(rows, 300, 300, rank=10, dense_mb=0, device=device, listener=stop)
+
+
+@pytest.mark.parametrize("chunk", [7, 1 << 22])
+@pytest.mark.parametrize("fewest", [50, 8192])
+def test_the_step_fits_the_rated_movies_of_its_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int, fewest: int
+) -> None:
+    monkeypatch.setattr(ratings, "_CHUNK_ROWS", chunk)
+    monkeypatch.setattr(rare_movies, "FEWEST", fewest)
+    users, movies = 300, 120
+    rows, _ = planted_tastes(users, movies)
+    rows = rows[0], rows[1] * 2 + 1, rows[2]  # only movies with an odd code have ratings
+    for name, size in (("users", users), ("movies", 2 * movies + 5)):
+        pq.write_table(pa.table({"code": np.arange(size)}), tmp_path / f"{name}.parquet")
+    for subset, some in (("train", slice(0, -99)), ("valid", slice(-99, None))):
+        columns = zip(("user_code", "movie_code", "rating"), rows, strict=True)
+        pq.write_table(
+            pa.table({name: column[some] for name, column in columns}), tmp_path / f"{subset}.parquet"
+        )
+    settings = RankSettings(rank=8, penalty=100)
+    found = write_ranking(
+        tmp_path,
+        split=tmp_path,
+        split_digest="0" * 20,
+        scale=SCALE,
+        subsets=("train", "valid"),
+        settings=settings,
+        threads=2,
+        device="cpu",
+        may_fall_back=False,
+        work=tmp_path,
+        listener=silent,
+    )
+    rated = np.unique(rows[1])
+    place = np.searchsorted(rated, rows[1]).astype(np.int32)
+    fitted = fit_ranking(
+        rows[0], place, rows[2], users=users, movies=len(rated), scale=SCALE, settings=settings
+    )
+    save_model(tmp_path / "expected", fitted.rearranged(rated, np.arange(len(rated)), movies=2 * movies + 5))
+    assert _same(load_model(tmp_path / "ranking.safetensors"), load_model(tmp_path / "expected"))
+    assert found.rows == len(rows[0])
+
+
+def test_rows_with_a_place_are_found_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ratings, "_CHUNK_ROWS", 3)
+    codes, place = np.array([2, 0, 2, 1, 2, 0, 0], np.int32), np.array([-1, -1, 0], np.int32)
+    assert ratings.placed_rows(codes, place).tolist() == [0, 2, 4]

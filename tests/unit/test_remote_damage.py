@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from backed_up import two_nights
+from calls import Answer
 from object_store import Address, remote_at
 
 from matinee.errors import ConfigError, StoreError
@@ -97,3 +98,15 @@ def test_a_prefix_within_a_store_is_refused(store: Store, remote: Address) -> No
     for inner in ("inner", "files/inner"):
         with pytest.raises(ConfigError, match=f"is inside the store {remote('first')}, which is only"):
             back_up(store.root, Path(f"{remote('first')}/{inner}"))
+
+
+def test_migrate_reports_a_release_that_a_bucket_has_lost_and_goes_on(
+    store: Store, remote: Address, answer_of: Answer
+) -> None:
+    restore(store.root, Path(remote("first")))
+    objects = remote_at(remote("first")).objects
+    objects.delete([each.key for each in objects.list("releases/v0002/") if "weights" in each.key])
+    said = answer_of("migrate", "--dry-run", "--store", remote("second"), status=1)
+    assert [each["version"] for each in said["releases"]] == ["v0001", "v0002"]
+    assert "missing or was changed" in said["releases"][1]["error"]
+    assert "missing or was changed" in said["unknown"], "v0002 is the champion"

@@ -9,6 +9,7 @@ from object_store import Address, remote_at
 from small_release import write_release
 
 import matinee
+from matinee.cli import release_verbs
 from matinee.cli.main import main
 from matinee.errors import ConfigError, ReleaseError
 from matinee.maintenance.forget import forget
@@ -24,6 +25,7 @@ from matinee.release.signature import (
 )
 from matinee.settings.parse import read_settings
 from matinee.store import Store
+from matinee.store.remote import Remote
 
 minisign = pytest.importorskip("minisign")
 Keys = tuple[Path, Path]
@@ -237,24 +239,46 @@ def test_releases_shows_which_releases_are_signed(
     assert second.endswith("champion  verified, signed")
 
 
-@pytest.mark.usefixtures("objects_in_memory")
-def test_a_release_in_a_bucket_is_signed_for_every_host(
-    remote: Address, keys: Keys, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def in_a_bucket(
+    remote: Address, objects_in_memory: None, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> Remote:
+    """A store with an unsigned release, in which releases can be signed."""
     first = remote_at(remote("first"))
     write_release(first.root / "releases" / "v0001")
     registry = Registry(first.root)
     with registry.lock():
         first.store_release("v0001")
         registry.point_to("v0001", action="publish", reason="the first one")
-    before = matinee.load(remote("second"))  # which has it in its cache
     monkeypatch.setenv(SIGNING_KEY, str(keys[1]))
+    return first
+
+
+def test_a_release_in_a_bucket_is_signed_for_every_host(
+    in_a_bucket: Remote, remote: Address, keys: Keys, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = matinee.load(remote("second"))  # which has it in its cache
     assert main(["sign", "v0001", "--store", remote("first")]) == 0
-    assert "v0001 is signed" in capsys.readouterr().out
     for host in ("first", "second", "third"):
         assert matinee.load(remote(host), public_key=keys[0]).version == before.version
-    found = first.folders.find("releases", "v0001")
+    assert "differs" not in caplog.text
+    found = in_a_bucket.folders.find("releases", "v0001")
     assert found.commit is not None
     assert (len(found.files), found.unnamed) == (len(found.commit.files), []), (
         "the unsigned files are removed"
     )
+
+
+def test_a_release_that_another_host_replaces_meanwhile_is_not_signed(
+    in_a_bucket: Remote, remote: Address, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def sign_late(folder: Path, **how: Any) -> None:
+        in_a_bucket.folders.replace(in_a_bucket.folders.find("releases", "v0001"))  # as `forget` does
+        sign(folder, **how)
+
+    monkeypatch.setattr(release_verbs, "sign_release", sign_late)
+    assert main(["sign", "v0001", "--store", remote("second")]) == 1
+    assert "was changed by another process" in capsys.readouterr().err
+    found = in_a_bucket.folders.find("releases", "v0001")
+    assert found.commit is not None
+    assert "manifest.json.minisig" not in found.commit.files

@@ -188,11 +188,15 @@ def _look_at(
 def sign(call: argparse.Namespace) -> Outcome:
     """Sign a release with the key that MATINEE_SIGNING_KEY names, after it has been checked."""
     registry = Registry.open(call.store)
+    remote = remote_of(registry.root)
     with registry.lock():
+        there = remote.folders.find("releases", call.version) if remote else None
         folder = registry.listed(call.version)
         inspect(folder, public_key=False)
         ask = (lambda: getpass.getpass("Password of the signing key: ")) if sys.stdin.isatty() else None
         sign_release(folder, ask=ask)
-        if remote := remote_of(registry.root):
-            remote.store_again("releases", call.version)
+        if remote and there:
+            remote.folders.replace(
+                there
+            )  # unless it has changed since, for example by `forget` of another host
     return Outcome({"signed": call.version}, f"{call.version} is signed", notable=())

@@ -85,30 +85,31 @@ def migrate(root: Path, *, dry_run: bool) -> Upgrade:
     return Upgrade(
         store_version=STORE_VERSION,
         unmarked=unmarked,
-        releases=[_look_at(registry.folder(version)) for version in registry.versions()],
+        releases=[_look_at(registry, version) for version in registry.versions()],
         computed_again=steps,
         unknown=unknown,
     )
 
 
-def _look_at(folder: Path) -> ReleaseFormat:
+def _look_at(registry: Registry, version: str) -> ReleaseFormat:
     try:
+        folder = registry.folder(version)  # of a bucket: it is fetched
         schema_version = read_manifest(folder).schema_version
     except MatineeError as error:
-        return ReleaseFormat(version=folder.name, schema_version=None, error=str(error))
+        return ReleaseFormat(version=version, schema_version=None, error=str(error))
     try:
         inspect(folder)
     except MatineeError as error:
-        return ReleaseFormat(version=folder.name, schema_version=schema_version, error=str(error))
-    return ReleaseFormat(version=folder.name, schema_version=schema_version)
+        return ReleaseFormat(version=version, schema_version=schema_version, error=str(error))
+    return ReleaseFormat(version=version, schema_version=schema_version)
 
 
 def _outdated(store: Store, registry: Registry) -> tuple[list[Step], str]:
     """The steps that a run like the champion's computes again, and why they are not known, if they are not."""
     if registry.champion() is None:
         return [], "the store has no champion"
-    folder = registry.champion_folder()
     try:
+        folder = registry.champion_folder()
         settings = Settings.model_validate(read_json(folder / "settings.json"))
         order = [step for step in _ORDER if step != Step.TRAIN or settings.ingest.feedback != "implicit"]
         manifest = read_manifest(folder)
@@ -127,7 +128,7 @@ def _outdated(store: Store, registry: Registry) -> tuple[list[Step], str]:
         first = error.errors()[0]
         return (
             [],
-            f"{folder / 'settings.json'} is damaged: {'.'.join(map(str, first['loc']))}: {first['msg']}",
+            f"settings.json of {registry.champion()} is damaged: {'.'.join(map(str, first['loc']))}: {first['msg']}",
         )
     except MatineeError as error:
         return [], f"the champion's run can't be planned: {error}"

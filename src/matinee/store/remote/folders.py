@@ -171,7 +171,9 @@ class RemoteFolders:
     def _is_sound(self, folder: Path, commit: Commit) -> bool:
         """Whether the files of a folder of the cache are those of a commit. A process looks once."""
         differing = sorted(differing_files(folder, commit))
-        if differing:
+        if any(
+            (folder / file).exists() for file in differing
+        ):  # a signature that was added later is only fetched
             place = f"{folder.parent.name}/{folder.name}"
             log.warning(
                 "%s of the cache differs from that of %s (%s) and is fetched again.",

@@ -173,13 +173,6 @@ class Remote:
                 f"Another process has published {version} in {self.name} meanwhile. Run the same command again."
             )
 
-    def store_again(self, kind: str, name: str) -> None:
-        """Upload a folder of the cache in place of the stored one. Call it under the registry's lock.
-
-        Raises StoreError if another process has replaced or removed it meanwhile.
-        """
-        self.folders.replace(self.folders.find(kind, name))
-
     def bring_all(self, *, damaged: list[str] | None = None) -> None:
         """Bring all folders and files into the cache. Call it under the registry's lock.
 

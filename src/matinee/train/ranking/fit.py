@@ -91,9 +91,8 @@ def fit_ranking(
         ValueError: a code is outside its range.
         DeviceMemoryError: the GPU has too little free memory.
     """
-    check_codes(user_codes, movie_codes, users=users, movies=movies)
     grades = grade_codes(to_levels(ratings, scale))
-    grouped = group_ratings(
+    grouped = group_for_ranking(
         user_codes, movie_codes, grades, users=users, movies=movies, scale=scale, threads=threads
     )
     return fit_grouped(
@@ -102,7 +101,7 @@ def fit_ranking(
 
 
 @dataclass(frozen=True)
-class GroupedRatings:
+class RankingRows:
     """What a fit reads: the ratings of the movies to fit and of those that are added, by user and by movie."""
 
     frequent: GradedRows
@@ -112,7 +111,7 @@ class GroupedRatings:
     scale: tuple[float, float]
 
 
-def group_ratings(
+def group_for_ranking(
     user_codes: npt.NDArray[np.int32],
     movie_codes: npt.NDArray[np.int32],
     grades: Grades,
@@ -121,8 +120,8 @@ def group_ratings(
     movies: int,
     scale: tuple[float, float],
     threads: int = 1,
-) -> GroupedRatings:
-    """Group ratings for `fit_grouped`, which needs ten bytes per rating and not the three columns.
+) -> RankingRows:
+    """Group ratings for `fit_grouped`, so that the caller can free the columns before the fit.
 
     Args:
         user_codes, movie_codes, grades: one entry per rating, no pair twice; grades as `grade_codes` has them.
@@ -132,7 +131,11 @@ def group_ratings(
 
     Returns:
         The ratings, in an order that does not depend on that of the columns.
+
+    Raises:
+        ValueError: a code is outside its range.
     """
+    check_codes(user_codes, movie_codes, users=users, movies=movies)
     pool = KernelPool(threads)
     counts = count_codes(movie_codes, movies)
     frequent = frequent_movies(counts, users=users)
@@ -144,13 +147,13 @@ def group_ratings(
 
     if len(frequent) == movies:
         whole = group_rows(user_codes, movie_codes, grades, users=users, movies=movies, pool=pool)
-        return GroupedRatings(whole, None, frequent, counts, scale)
+        return RankingRows(whole, None, frequent, counts, scale)
     rare = group(np.setdiff1d(np.arange(movies), frequent))
-    return GroupedRatings(group(frequent), rare, frequent, counts, scale)
+    return RankingRows(group(frequent), rare, frequent, counts, scale)
 
 
 def fit_grouped(
-    ratings: GroupedRatings,
+    given: RankingRows,
     *,
     settings: RankSettings,
     seed: int = 0,
@@ -160,7 +163,7 @@ def fit_grouped(
 ) -> RankingModel:
     """Fit a ranking model; see `fit_ranking`. Raises DeviceMemoryError if the GPU has too little free memory."""
     report = _report_to(listener)
-    rows, rare, counts, scale = ratings.frequent, ratings.rare, ratings.counts, ratings.scale
+    rows, rare, counts, scale = given.frequent, given.rare, given.counts, given.scale
     with threadpool_limits(1, "blas"):  # at two threads its sums have other bits
         ridge = _ridge(rows, settings, scale)
         normal = make_normal(rows, ridge, memory=settings.dense_mb << 20, device=device, report=report)
@@ -173,8 +176,8 @@ def fit_grouped(
         encoder, decode = add_rare_movies(
             model, rows, rare, ridge=_ridge(rare, settings, scale), weight=np.float32(settings.rated_weight)
         )
-    others = np.setdiff1d(np.arange(len(counts)), ratings.frequent_codes)
-    return _together(model, ratings.frequent_codes, (*encoder, decode), others, counts)
+    others = np.setdiff1d(np.arange(len(counts)), given.frequent_codes)
+    return _together(model, given.frequent_codes, (*encoder, decode), others, counts)
 
 
 def usual_penalty(scale: tuple[float, float]) -> float:

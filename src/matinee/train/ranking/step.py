@@ -9,20 +9,21 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from matinee.formats.manifests import RankingManifest
 from matinee.release.arrays import Counts
-from matinee.release.ranking_model import RANKING, RankingModel, grade_codes, save_model
+from matinee.release.ranking_model import RANKING, Grades, RankingModel, grade_codes, save_model
 from matinee.release.rating_levels import to_levels
 from matinee.settings import RankSettings
 from matinee.store.progress import Listener, Progress
 from matinee.store.ratings import count_codes, count_rows, read_ratings, row_chunks
 from matinee.train.ranking.fit import (
-    GroupedRatings,
+    RankingRows,
     RankListener,
     RankProgress,
     fit_grouped,
-    group_ratings,
+    group_for_ranking,
 )
 from matinee.train.ranking.method import DeviceMemoryError, Method
 from matinee.train.ranking.normal import method_for
@@ -73,11 +74,18 @@ def write_ranking(
     Returns:
         The manifest.
     """
+    users, movies = (count_rows(split / f"{name}.parquet") for name in ("users", "movies"))
+    rows = read_ratings(split, subsets)
     started = time.perf_counter()
     watch = FitShare(listener)
-    settings, grouped, counts = _read_grouped(
-        split, subsets, scale=scale, settings=settings, threads=threads, listener=watch.before_the_fit
+    settings = with_penalty(
+        settings, rows, users=users, scale=scale, threads=threads, listener=watch.before_the_fit
     )
+    columns = rows.users, rows.movies, grade_codes(to_levels(rows.ratings, scale))
+    del rows  # frees the ratings, four of twelve bytes per row
+    counts = count_codes(columns[1], movies)
+    grouped = _group_rated(*columns, counts=counts, users=users, scale=scale, threads=threads)
+    del columns  # frees the rest before the fit
     fit = partial(
         _fit_rated,
         grouped,
@@ -101,40 +109,32 @@ def write_ranking(
     )
 
 
-def _read_grouped(
-    split: Path,
-    subsets: tuple[str, ...],
+def _group_rated(
+    user_codes: npt.NDArray[np.int32],
+    movie_codes: npt.NDArray[np.int32],
+    grades: Grades,
     *,
+    counts: Counts,
+    users: int,
     scale: tuple[float, float],
-    settings: RankSettings,
     threads: int,
-    listener: RankListener,
-) -> tuple[RankSettings, GroupedRatings, Counts]:
-    """Read what the fit needs.
+) -> RankingRows:
+    """Group the ratings. Movies without any get no code, because a titles file may list ten times as many.
 
-    Returns:
-        The settings with a penalty, the ratings of the movies that have some (a titles file may list ten times as
-        many), and the number of ratings of each movie.
+    `counts` has the ratings of each movie. The movie codes are overwritten.
     """
-    users, movies = (count_rows(split / f"{name}.parquet") for name in ("users", "movies"))
-    rows = read_ratings(split, subsets)
-    settings = with_penalty(settings, rows, users=users, scale=scale, threads=threads, listener=listener)
-    user_codes, movie_codes, grades = rows.users, rows.movies, grade_codes(to_levels(rows.ratings, scale))
-    del rows  # each column that is dropped is a tenth of the memory of the step
-    counts = count_codes(movie_codes, movies)
     rated = np.flatnonzero(counts)
-    place = np.zeros(movies, np.int32)
+    place = np.zeros(len(counts), np.int32)
     place[rated] = np.arange(len(rated), dtype=np.int32)
     for chunk in row_chunks(len(movie_codes)):
         movie_codes[chunk] = place[movie_codes[chunk]]
-    grouped = group_ratings(
+    return group_for_ranking(
         user_codes, movie_codes, grades, users=users, movies=len(rated), scale=scale, threads=threads
     )
-    return settings, grouped, counts
 
 
 def _fit_rated(
-    ratings: GroupedRatings,
+    rows: RankingRows,
     counts: Counts,
     *,
     settings: RankSettings,
@@ -142,15 +142,15 @@ def _fit_rated(
     checkpoint: Path,
     listener: RankListener,
 ) -> tuple[RankingModel, Method]:
-    """Fit on the movies that have ratings; the model has all movies. `counts` has the ratings of each."""
+    """Fit on the movies that have ratings; the model has all movies, whose ratings `counts` has."""
     torch_device = None if device == "cpu" else device  # on a CPU, compiled kernels are quicker
     fitted = fit_grouped(
-        ratings, settings=settings, device=torch_device, checkpoint=checkpoint, listener=listener
+        rows, settings=settings, device=torch_device, checkpoint=checkpoint, listener=listener
     )
     method = method_for(
-        users=ratings.frequent.users,
-        movies=ratings.frequent.movies,
-        ratings=len(ratings.frequent.by_user.others),
+        users=rows.frequent.users,
+        movies=rows.frequent.movies,
+        ratings=len(rows.frequent.by_user.others),
         memory=settings.dense_mb << 20,
         device=torch_device,
     )

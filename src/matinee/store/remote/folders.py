@@ -38,6 +38,7 @@ from matinee.store.remote.transfers import briefly, transfer_all
 
 OUTLINES: Final = ".outlines"  # in a cache: manifests of folders that are not there as a whole
 _NAMED: Final = 3  # files in a line of the log
+_SIGNATURE: Final = f"{MANIFEST}.minisig"  # `sign` may add it later, so that a cache lacks it
 
 log = logging.getLogger(__name__)
 
@@ -171,9 +172,7 @@ class RemoteFolders:
     def _is_sound(self, folder: Path, commit: Commit) -> bool:
         """Whether the files of a folder of the cache are those of a commit. A process looks once."""
         differing = sorted(differing_files(folder, commit))
-        if any(
-            (folder / file).exists() for file in differing
-        ):  # a signature that was added later is only fetched
+        if differing and differing != [_SIGNATURE]:
             place = f"{folder.parent.name}/{folder.name}"
             log.warning(
                 "%s of the cache differs from that of %s (%s) and is fetched again.",

@@ -9,9 +9,9 @@ from object_store import Address, remote_at
 from small_release import write_release
 
 import matinee
-from matinee.cli import release_verbs
 from matinee.cli.main import main
 from matinee.errors import ConfigError, ReleaseError
+from matinee.maintenance import remote_sign
 from matinee.maintenance.forget import forget
 from matinee.registry import Registry
 from matinee.release import signature, verify
@@ -26,6 +26,7 @@ from matinee.release.signature import (
 from matinee.settings.parse import read_settings
 from matinee.store import Store
 from matinee.store.remote import Remote
+from matinee.store.remote.folders import RemoteFolders
 
 minisign = pytest.importorskip("minisign")
 Keys = tuple[Path, Path]
@@ -269,6 +270,20 @@ def test_a_release_in_a_bucket_is_signed_for_every_host(
     )
 
 
+def test_a_process_of_the_same_host_that_fetches_meanwhile_removes_no_signature(
+    in_a_bucket: Remote, remote: Address, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push = RemoteFolders.push
+
+    def push_late(folders: RemoteFolders, kind: str, name: str, **how: Any) -> bool:
+        Remote(in_a_bucket.root, in_a_bucket.objects).fetch(kind, name)
+        return push(folders, kind, name, **how)
+
+    monkeypatch.setattr(RemoteFolders, "push", push_late)
+    assert main(["sign", "v0001", "--store", remote("first")]) == 0
+    assert matinee.load(remote("second"), public_key=keys[0]).version == "v0001"
+
+
 def test_a_release_that_another_host_replaces_meanwhile_is_not_signed(
     in_a_bucket: Remote, remote: Address, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -276,7 +291,7 @@ def test_a_release_that_another_host_replaces_meanwhile_is_not_signed(
         in_a_bucket.folders.replace(in_a_bucket.folders.find("releases", "v0001"))  # as `forget` does
         sign(folder, **how)
 
-    monkeypatch.setattr(release_verbs, "sign_release", sign_late)
+    monkeypatch.setattr(remote_sign, "sign", sign_late)
     assert main(["sign", "v0001", "--store", remote("second")]) == 1
     assert "was changed by another process" in capsys.readouterr().err
     found = in_a_bucket.folders.find("releases", "v0001")

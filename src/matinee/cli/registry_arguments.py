@@ -34,7 +34,7 @@ def add_registry_verbs(verb: Verb) -> None:
     )
     sign = verb(
         "sign",
-        "release_verbs.sign",
+        "release_verbs.sign_one",
         "Sign a release with the key in the file that MATINEE_SIGNING_KEY names.",
     )
     add_store(sign)

@@ -14,11 +14,11 @@ from matinee.cli.tables import table_lines
 from matinee.cli.terminal import columns, is_terminal
 from matinee.errors import ReleaseError
 from matinee.formats.base import Format
+from matinee.maintenance.remote_sign import sign_remote
 from matinee.registry import Hold, Registry
 from matinee.registry.listing import manifest_folder
 from matinee.release import inspect, read_manifest
-from matinee.release.signature import sign as sign_release
-from matinee.release.signature import trusted_key
+from matinee.release.signature import sign, trusted_key
 from matinee.store import progress
 from matinee.store.folders import bytes_in
 from matinee.store.identity import is_foreign
@@ -185,18 +185,15 @@ def _look_at(
     return found
 
 
-def sign(call: argparse.Namespace) -> Outcome:
+def sign_one(call: argparse.Namespace) -> Outcome:
     """Sign a release with the key that MATINEE_SIGNING_KEY names, after it has been checked."""
     registry = Registry.open(call.store)
-    remote = remote_of(registry.root)
+    ask = (lambda: getpass.getpass("Password of the signing key: ")) if sys.stdin.isatty() else None
     with registry.lock():
-        there = remote.folders.find("releases", call.version) if remote else None
         folder = registry.listed(call.version)
-        inspect(folder, public_key=False)
-        ask = (lambda: getpass.getpass("Password of the signing key: ")) if sys.stdin.isatty() else None
-        sign_release(folder, ask=ask)
-        if remote and there:
-            remote.folders.replace(
-                there
-            )  # unless it has changed since, for example by `forget` of another host
+        if remote := remote_of(registry.root):
+            sign_remote(remote, call.version, ask=ask)
+        else:
+            inspect(folder, public_key=False)
+            sign(folder, ask=ask)
     return Outcome({"signed": call.version}, f"{call.version} is signed", notable=())

@@ -184,19 +184,18 @@ class RemoteFolders:
 
     def outline(self, kind: str, name: str) -> Path | None:
         """A folder with at least the manifest of the stored one; None if it is not stored."""
-        commit = self._commit(kind, name)
-        if commit is None:
-            return None
         whole, outline = self.root / kind / name, self.root / OUTLINES / kind / name
-        for folder in (whole, outline):
-            if is_at(folder, commit):
-                return folder
-        found = self.objects.get(f"{kind}/{name}/{commit.attempt}/{MANIFEST}")
-        if found is None:
-            raise self._damaged(kind, name, MANIFEST)
-        outline.mkdir(parents=True, exist_ok=True)
-        write_bytes(outline / MANIFEST, found.data)
-        return outline
+        while (commit := self._commit(kind, name)) is not None:
+            for folder in (whole, outline):
+                if is_at(folder, commit):
+                    return folder
+            if found := self.objects.get(f"{kind}/{name}/{commit.attempt}/{MANIFEST}"):
+                outline.mkdir(parents=True, exist_ok=True)
+                write_bytes(outline / MANIFEST, found.data)
+                return outline
+            if self._commit(kind, name) == commit:  # it was not removed or replaced meanwhile
+                raise self._damaged(kind, name, MANIFEST)
+        return None
 
     def find(self, kind: str, name: str) -> StoredFolder:
         """What is there of one folder, whole or not."""

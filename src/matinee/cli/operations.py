@@ -11,7 +11,7 @@ from matinee.errors import MatineeError
 OPERATIONS: Final = {
     "up": (
         "matinee.ops.up",
-        "Run a Prefect server, the deployments, a worker and the inbox watcher until Ctrl-C.",
+        "Register the deployments, and run a Prefect server, a worker and the inbox watcher until Ctrl-C.",
     ),
     "server": ("matinee.ops.server", "Run the Prefect server; takes the options of `prefect server start`."),
     "worker": ("matinee.ops.worker", "Run a Prefect worker; takes the options of `prefect worker start`."),

@@ -25,8 +25,8 @@ def add_tune(verb: Verb) -> None:
         "--out",
         type=path,
         metavar="BEST.toml",
-        help="file for the best settings, for use with --settings; the report is written next to it "
-        "(default: best.toml)",
+        help="file for the best settings, for use with --settings (default: best.toml); the report is written next "
+        "to it",
     )
     tune.add_argument(
         "--workers",

@@ -1,5 +1,4 @@
-"""Run everything that scheduled runs need, on one machine: a Prefect server, the deployments, a worker and
-the inbox watcher.
+"""Register the deployments, and run what they need on one machine: a Prefect server, a worker and the inbox watcher.
 
 `matinee up` runs until Ctrl-C, which stops all of it. It uses the server that PREFECT_API_URL or the Prefect
 profile names, if that server is running. Otherwise it starts a server with a password, and writes the password to a

@@ -15,8 +15,8 @@ class EvaluateSettings(Section):
     ranking_users: int = Field(
         50_000,
         ge=1,
-        description="Maximum number of users whose lists are measured. If more users liked a movie in the "
-        "test rows, the same random sample of them is drawn each time.",
+        description="Maximum number of users whose lists are measured. Only users who liked at least one movie "
+        "in the test rows count. If there are more of them, the same random sample is drawn each time.",
     )
 
 
@@ -26,7 +26,8 @@ class GateSettings(Section):
         ge=0,
         le=10,
         description="Maximum amount, in rating points, by which the RMSE of a candidate may exceed that of the "
-        "champion. It also applies to the baseline `bias-only`, and to the champion on each slice of the test rows. "
+        "champion. The same maximum applies when the candidate is compared with the baseline `bias-only`, and with "
+        "the champion on each slice of the test rows. "
         "Raise it to publish more often.",
     )
     confidence: float = Field(
@@ -48,8 +49,8 @@ class GateSettings(Section):
         le=1,
         description="Maximum loss in nDCG@10 of a candidate's lists against the champion's. A candidate is held if it "
         "loses more and the 95% interval of the difference excludes 0. For ratings, the rule is skipped if there are "
-        "fewer than 100 users to measure. For plays, a candidate is held if there are fewer than 10. Lists of plays "
-        "are also compared with those of the most popular movies, with the same maximum.",
+        "fewer than 100 users to measure. For plays, a candidate is held if there are fewer than 10. For plays, a "
+        "candidate's lists are also compared with a list of the most popular movies, with the same maximum loss.",
     )
     slices: bool = Field(
         True,
@@ -64,8 +65,8 @@ class GateSettings(Section):
     drift: bool = Field(
         True,
         description="Whether to hold a candidate whose data differs too much from the champion's. The drift_* settings "
-        "are the limits until five datasets have been released. After that, each limit is computed from up to ten of "
-        "the latest released datasets. A computed limit is at least half of its setting, and may exceed the setting.",
+        "are the limits until five datasets have led to a release. After that, each limit is computed from the latest "
+        "datasets that led to a release, at most ten. A computed limit is at least half of its setting, and may exceed the setting.",
     )
     drift_psi: float = Field(
         0.1,
@@ -92,8 +93,8 @@ class GateSettings(Section):
         0.2,
         ge=0,
         le=1,
-        description="Maximum share of the champion's rows that are missing from the new data. The share is "
-        "computed once from the rows of each user and once from the rows of each movie, and the larger one counts.",
+        description="Maximum share of the champion's rows that are missing from the new data. Missing rows "
+        "are counted once by comparing the number of rows per user, and once per movie. The larger count is used.",
     )
     drift_growth: float = Field(
         1.0,

@@ -64,8 +64,8 @@ class IngestSettings(Section):
         "auto",
         description="Kind of the ids. integer and text apply to users and movies. integer-text means integers for "
         "users and text for movies. auto decides from the first dataset of a store, separately for users and movies. "
-        "It chooses text if, in more than ingest.max_reject_fraction of the rows, the id is not a plain integer or has "
-        "a leading zero or a sign.",
+        "It chooses text if more than ingest.max_reject_fraction of the rows have an id with a leading zero, a sign, or "
+        "any other character than a digit.",
     )
     columns: dict[Column, str] = Field(
         default_factory=dict,

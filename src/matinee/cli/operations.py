@@ -17,7 +17,7 @@ OPERATIONS: Final = {
     "worker": ("matinee.ops.worker", "Run a Prefect worker; takes the options of `prefect worker start`."),
     "inbox-watcher": (
         "matinee.ops.inbox_watcher",
-        "Watch the drop folder, and start a nightly run when a file arrives.",
+        "Watch the drop folder, and start a retraining as soon as a file arrives.",
     ),
     "units": ("matinee.ops.units", "Write systemd units for a machine that retrains every night."),
 }

@@ -21,7 +21,7 @@ def add_registry_verbs(verb: Verb) -> None:
     show = verb(
         "show",
         "show_verb.show",
-        "Show the details of a release, a dataset, a candidate, an evaluation or a search for settings.",
+        "Show the details of a release, a dataset, a candidate, an evaluation or a search of `tune`.",
     )
     add_store(show)
     show.add_argument(
@@ -30,7 +30,7 @@ def add_registry_verbs(verb: Verb) -> None:
         default="champion",
         metavar="NAME",
         help="version of a release, or the first characters of the digest of a dataset, a candidate, an "
-        "evaluation or a search for settings (default: the champion)",
+        "evaluation or a search of `tune` (default: the champion)",
     )
     sign = verb(
         "sign",

@@ -54,7 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--port",
         type=int,
         default=4200,
-        help="port of the server, if neither PREFECT_API_URL nor the Prefect profile names one (default 4200)",
+        help="port of the server (default 4200); ignored if PREFECT_API_URL or the Prefect profile names a server",
     )
     add_folders(parser, project=ROOT)
     parser.add_argument(

@@ -65,8 +65,9 @@ class GateSettings(Section):
     drift: bool = Field(
         True,
         description="Whether to hold a candidate whose data differs too much from the champion's. The drift_* settings "
-        "are the limits until five datasets have led to a release. After that, each limit is computed from the latest "
-        "datasets that led to a release, at most ten. A computed limit is at least half of its setting, and may exceed the setting.",
+        "are the limits until five datasets have led to a release. After that, each limit is computed from the last "
+        "ten or fewer of these datasets. A computed limit is at least half of its setting, and may exceed the "
+        "setting.",
     )
     drift_psi: float = Field(
         0.1,
@@ -94,7 +95,8 @@ class GateSettings(Section):
         ge=0,
         le=1,
         description="Maximum share of the champion's rows that are missing from the new data. Missing rows "
-        "are counted once by comparing the number of rows per user, and once per movie. The larger count is used.",
+        "are counted in two ways: from the number of rows per user, and from the number of rows per movie. The larger "
+        "count is used.",
     )
     drift_growth: float = Field(
         1.0,
@@ -104,9 +106,9 @@ class GateSettings(Section):
     )
     decay: bool = Field(
         True,
-        description="Whether to hold a candidate if small losses have added up since the anchor. The anchor is "
-        "the first release. A release that is significantly better than the anchor, or that a person chooses by "
-        "promote or rollback, becomes the new anchor.",
+        description="Whether to hold a candidate if small losses have added up since the anchor. At first, the "
+        "anchor is the first release. Later, a release that is significantly better than the anchor, or that a person "
+        "chooses by promote or rollback, becomes the anchor.",
     )
     decay_tolerances: float = Field(
         2.0,

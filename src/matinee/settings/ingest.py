@@ -64,13 +64,13 @@ class IngestSettings(Section):
         "auto",
         description="Kind of the ids. integer and text apply to users and movies. integer-text means integers for "
         "users and text for movies. auto decides from the first dataset of a store, separately for users and movies. "
-        "It chooses text if more than ingest.max_reject_fraction of the rows have an id with a leading zero, a sign, or "
-        "any other character than a digit.",
+        "It chooses text if more than ingest.max_reject_fraction of the rows have an id that is not a plain integer. A "
+        "plain integer has no leading zero and no sign.",
     )
     columns: dict[Column, str] = Field(
         default_factory=dict,
         description="Names or numbers of columns that are not recognised, for example user_id=Who,rating=3. "
-        "Numbers start at 1. An empty name, as in date=, ignores the column.",
+        "Numbers start at 1. Nothing after the equals sign, as in date=, ignores the column.",
     )
     dates: DateOrder = Field(
         "auto",
@@ -106,8 +106,8 @@ class IngestSettings(Section):
         256,
         ge=1,
         le=1 << 16,
-        description="Maximum memory for the titles in MB. Each line counts as its text plus 64 bytes, without the "
-        "columns that are not read.",
+        description="Maximum memory for the titles in MB. Each line counts as 64 bytes plus the text of the "
+        "columns that are read.",
     )
     max_rejects_mb: int = Field(
         1024,

@@ -12,8 +12,8 @@ class RankSettings(Section):
         None,
         ge=1,
         le=4096,
-        description="Length of the vectors. The default is 192. With more than 10,000 movies it is 128, and with more "
-        "than 100,000 movies it is 64.",
+        description="Length of the vectors. If it is not set, the length is 192, or 128 with more than 10,000 movies, "
+        "or 64 with more than 100,000 movies.",
     )
     penalty: float | None = Field(
         None,

@@ -27,11 +27,15 @@ class SplitSettings(Section):
         0.10,
         gt=0,
         lt=1,
-        description="Share of the rows that are held out as test rows. No candidate is fitted on them until the gate "
-        "has decided. With train.refit=all, the refit after the gate uses them too.",
+        description="Share of the rows that are held out as test rows; not used with split.strategy=given or last_n. "
+        "No candidate is fitted on them until the gate has decided. With train.refit=all, the refit after the gate uses them too.",
     )
     valid_fraction: float = Field(
-        0.05, gt=0, lt=1, description="Share of the remaining rows that are held out for early stopping."
+        0.05,
+        gt=0,
+        lt=1,
+        description="Share of the remaining rows that are held out for early stopping; not used with "
+        "split.strategy=last_n.",
     )
     last_n: int = Field(
         1,

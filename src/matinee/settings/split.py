@@ -28,7 +28,8 @@ class SplitSettings(Section):
         gt=0,
         lt=1,
         description="Share of the rows that are held out as test rows; not used with split.strategy=given or last_n. "
-        "No candidate is fitted on them until the gate has decided. With train.refit=all, the refit after the gate uses them too.",
+        "No candidate is fitted on them until the gate has decided. With train.refit=all, the refit after the "
+        "gate uses them too.",
     )
     valid_fraction: float = Field(
         0.05,

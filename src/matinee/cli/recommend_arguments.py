@@ -17,8 +17,8 @@ def add_recommend_verbs(verb: Verb) -> None:
         "--out",
         type=path,
         metavar="OUT.parquet",
-        help="Parquet file for the lists; required with --all. With --user, the first 3 lists are also printed, with "
-        "at most 10 movies each. Without --out, all lists of --user are printed in full",
+        help="Parquet file for the lists; required with --all. With --user alone, all lists are printed in full. With "
+        "--user and --out, only the first 3 are printed, with at most 10 movies each",
     )
     users = recommend.add_mutually_exclusive_group(required=True)
     users.add_argument(

@@ -49,8 +49,8 @@ class GateSettings(Section):
         le=1,
         description="Maximum loss in nDCG@10 of a candidate's lists against the champion's. A candidate is held if it "
         "loses more and the 95% interval of the difference excludes 0. For ratings, the rule is skipped if there are "
-        "fewer than 100 users to measure. For plays, a candidate is held if there are fewer than 10. For plays, a "
-        "candidate's lists are also compared with a list of the most popular movies, with the same maximum loss.",
+        "fewer than 100 users to measure. For plays, a candidate is held if there are fewer than 10 such users, and "
+        "its lists are also compared with a list of the most popular movies, with the same maximum loss.",
     )
     slices: bool = Field(
         True,
@@ -65,9 +65,9 @@ class GateSettings(Section):
     drift: bool = Field(
         True,
         description="Whether to hold a candidate whose data differs too much from the champion's. The drift_* settings "
-        "are the limits until five datasets have led to a release. After that, each limit is computed from the last "
-        "ten or fewer of these datasets. A computed limit is at least half of its setting, and may exceed the "
-        "setting.",
+        "are the limits until there are five datasets that each led to a release. After that, each limit is computed "
+        "from the latest such datasets, at most ten. A computed limit is at least half of its setting, and may exceed "
+        "the setting.",
     )
     drift_psi: float = Field(
         0.1,

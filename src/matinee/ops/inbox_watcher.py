@@ -1,4 +1,4 @@
-"""Start the nightly deployments as soon as a file arrives in the drop folder.
+"""Watch the drop folder, and start a retraining as soon as a file arrives.
 
 The watcher checks the folder every few seconds, or the objects of a prefix every half minute, and starts at most one
 run for each new file. `matinee up` starts the watcher. To run it as a systemd service, install the units that `matinee

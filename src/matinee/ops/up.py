@@ -54,8 +54,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--port",
         type=int,
         default=4200,
-        help="port of the server that is started (default 4200); if PREFECT_API_URL or the Prefect profile names a "
-        "server, it is the port named there",
+        help="port of the server that is started (default 4200); ignored if PREFECT_API_URL or the Prefect "
+        "profile names a server: its port is used",
     )
     add_folders(parser, project=ROOT)
     parser.add_argument(

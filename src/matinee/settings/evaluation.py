@@ -49,8 +49,8 @@ class GateSettings(Section):
         le=1,
         description="Maximum loss in nDCG@10 of a candidate's lists against the champion's. A candidate is held if it "
         "loses more and the 95% interval of the difference excludes 0. For ratings, the rule is skipped if there are "
-        "fewer than 100 users to measure. For plays, a candidate is held if there are fewer than 10 such users, and "
-        "its lists are also compared with a list of the most popular movies, with the same maximum loss.",
+        "fewer than 100 users to measure. For plays, a candidate is held if there are fewer than 10 such users. "
+        "Its lists are also compared with a list of the most popular movies, with the same maximum loss.",
     )
     slices: bool = Field(
         True,

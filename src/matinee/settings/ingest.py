@@ -70,7 +70,7 @@ class IngestSettings(Section):
     columns: dict[Column, str] = Field(
         default_factory=dict,
         description="Names or numbers of columns that are not recognised, for example user_id=Who,rating=3. "
-        "Numbers start at 1. Nothing after the equals sign, as in date=, ignores the column.",
+        "Numbers start at 1. To ignore a column, write nothing after the equals sign, as in date=.",
     )
     dates: DateOrder = Field(
         "auto",

@@ -149,8 +149,8 @@ class TrainSettings(Section):
     titles: Literal["auto", "on", "off"] = Field(
         "auto",
         description="Whether movies without training rows get a bias and a vector from their titles and years. auto "
-        "does so if this has a lower error than the mean in a test, in which the rows of some rated movies are hidden. "
-        "on always does; off never does.",
+        "first estimates the known biases of rated movies like this. It uses the estimates if their error is lower "
+        "than that of the mean bias. on always uses them; off never does.",
     )
     seed: int = Field(
         0, ge=0, lt=2**32, description="Random seed of the initial weights and of the order of rows."

@@ -51,7 +51,7 @@ def _ingest(
     return made.read(DatasetManifest, dataset.digest), list(zip(*columns, strict=True))
 
 
-# Files of ids in single quotes are refused (test_field_refused.py), and two backslashes in quotes may be an escaped one.
+# Files of ids in single quotes are refused (test_field_refused.py). Two backslashes in quotes may be an escaped one.
 IDS = st.one_of(
     st.integers(0, 10**19).map(str),
     st.integers(0, 99).map("{:05}".format),

@@ -64,13 +64,13 @@ def tune(  # noqa: PLR0917 - Prefect passes them by name
         ratings: Rating files, folders or globs, or queries of databases without a password.
         titles: The titles file.
         store: The folder where everything is kept.
-        trials: Number of trials per goal, that with the base settings included.
+        trials: Number of trials for each goal, including the one with the base settings.
         minutes: No trial starts after this time.
         goal: What to improve: the RMSE of ratings, the nDCG@10 of lists, or both.
-        test: Files of test rows, for split.strategy=given. They are left out of the search.
+        test: Files of test rows, for split.strategy=given. The search does not use them.
         settings: The settings to start from.
         out: File for the settings; the page goes next to it. The store has both in any case.
-        workers: Number of fits that run at the same time and share cores and device.
+        workers: Number of trials that run at the same time, on the same cores and device.
         password_block: The Secret block of Prefect with the password of the PostgreSQL addresses.
     """
     require_local(store, "The search for settings")

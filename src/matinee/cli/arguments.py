@@ -204,7 +204,7 @@ def _add_sample_forms(sample: argparse.ArgumentParser) -> None:
         type=fraction,
         default=0.0,
         metavar="FRACTION",
-        help="share of invalid rows to generate, at most 0.5 (default 0)",
+        help="share of all rows to make invalid, at most 0.5 (default 0)",
     )
 
 
@@ -230,7 +230,8 @@ def _add_data_verbs(verb: Verb) -> None:
     retrain.add_argument(
         "--mlflow",
         metavar="URL",
-        help="MLflow server to log the run to, such as http://127.0.0.1:5000; a release becomes a registered model",
+        help="MLflow server to log the run to, such as http://127.0.0.1:5000, where a release of this run becomes a "
+        "registered model",
     )
     retrain.add_argument(
         "--fail-on-hold", action="store_true", help="exit with status 4 if the gate holds the candidate"

@@ -12,7 +12,7 @@ def add_maintenance_verbs(verb: Verb) -> None:
         "alerts",
         "maintenance_verbs.alerts",
         "Create or remove alerts: the Prefect server notifies you when a scheduled run fails, hangs or is late, when "
-        "the gate holds its candidate, or when a file is refused.",
+        "the gate holds the candidate of a scheduled run, or when a file is refused.",
     )
     alerts.add_argument("action", choices=["apply", "remove"], help="create the alerts, or remove them")
     to = alerts.add_mutually_exclusive_group()
@@ -29,7 +29,7 @@ def add_maintenance_verbs(verb: Verb) -> None:
     doctor = verb(
         "doctor",
         "maintenance_verbs.doctor",
-        "Check the versions, the device, the clock, the Prefect server and a store.",
+        "Check the versions of the packages, the device, the clock, the Prefect server and a store.",
     )
     doctor.add_argument("--store", type=store_path, metavar="DIR", help="store to check")
 
@@ -65,5 +65,5 @@ def _add_copies(verb: Verb) -> None:
         type=store_path,
         required=True,
         metavar="DIR",
-        help="new or empty folder of the store, or an empty prefix of an object store",
+        help="folder of the new store, or its address in an object store; it must be new or empty",
     )

@@ -37,7 +37,7 @@ def add_plan(verb: Verb) -> None:
     plan.add_argument(
         "--measure",
         action="store_true",
-        help="measure this machine again, instead of using the cached rates (the first call always measures)",
+        help="measure the speed of this machine again (the first call always measures, and later ones use its result)",
     )
     add_preset(plan)
     add_settings(plan)

@@ -10,7 +10,9 @@ from matinee.ops.folders import path
 def add_recommend_verbs(verb: Verb) -> None:
     """Add the verbs to a command line."""
     recommend = verb(
-        "recommend", "recommend_verbs.recommend", "List the best movies that each user has not rated."
+        "recommend",
+        "recommend_verbs.recommend",
+        "For each user, list the best movies that the user has not rated.",
     )
     add_store(recommend)
     recommend.add_argument(
@@ -24,7 +26,7 @@ def add_recommend_verbs(verb: Verb) -> None:
     users.add_argument(
         "--all",
         action="store_true",
-        help="make lists for all users that the champion knows, as a Prefect flow; requires --out",
+        help="run a Prefect flow that makes lists for all users of the champion; requires --out",
     )
     users.add_argument("--user", type=id_, nargs="+", metavar="ID", help="ids of the users")
     _add_narrowing(recommend)
@@ -66,6 +68,7 @@ def _add_narrowing(parser: argparse.ArgumentParser) -> None:
         "--per-franchise",
         type=count,
         metavar="N",
-        help="list at most N movies per franchise: titles with the same words before a colon, such as 'Star Trek: ...'",
+        help="list at most N movies per franchise (titles with the same words before a colon, such as "
+        "'Star Trek: ...')",
     )
     parser.add_argument("--per-year", type=count, metavar="N", help="list at most N movies per year")

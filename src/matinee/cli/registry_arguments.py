@@ -16,7 +16,8 @@ def add_registry_verbs(verb: Verb) -> None:
         "--public-key",
         type=path,
         metavar="FILE",
-        help="also check the signatures with this minisign key (default: MATINEE_PUBLIC_KEY, if it is set)",
+        help="check the checksums and, with this minisign key, the signatures (default: MATINEE_PUBLIC_KEY, if it is "
+        "set)",
     )
     show = verb(
         "show",
@@ -44,7 +45,9 @@ def add_registry_verbs(verb: Verb) -> None:
 
 def _add_changes(verb: Verb) -> None:
     """The verbs that change what the store has."""
-    promote = verb("promote", "verbs.promote", "Make a release or a held candidate the champion.")
+    promote = verb(
+        "promote", "verbs.promote", "Make a release the champion, or a candidate that the gate held."
+    )
     add_store(promote)
     promote.add_argument(
         "version",
@@ -63,7 +66,7 @@ def _add_changes(verb: Verb) -> None:
         type=whole,
         default=7,
         metavar="N",
-        help="number of newest releases, and of newest searches for settings, to keep (default 7). The champion, the "
+        help="number of newest releases, and of newest searches of `tune`, to keep (default 7). The champion, the "
         "previous champion, the anchor and the candidates held in the last N gate decisions are always kept. The "
         "anchor is the release that small losses are measured against (`matinee settings gate.decay`)",
     )

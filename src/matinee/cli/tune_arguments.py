@@ -10,7 +10,9 @@ from matinee.ops.folders import path, source_text
 def add_tune(verb: Verb) -> None:
     """Add the verb to a command line."""
     tune = verb(
-        "tune", "tune_verb.tune", "Search for better settings on held-out rows, without publishing anything."
+        "tune",
+        "tune_verb.tune",
+        "Search for better settings, without publishing anything. Validation rows decide which are better.",
     )
     add_sources(tune)
     add_store(tune, only_folder=True)
@@ -33,7 +35,7 @@ def add_tune(verb: Verb) -> None:
         type=count,
         default=1,
         metavar="W",
-        help="number of fits that run at the same time and share cores and device (default 1)",
+        help="number of trials that run at the same time, on the same cores and device (default 1)",
     )
     tune.add_argument(
         "--test",
@@ -41,7 +43,7 @@ def add_tune(verb: Verb) -> None:
         nargs="+",
         default=[],
         metavar="PATH",
-        help="files with the test rows, which are left out of the search",
+        help="files with the test rows, which the search does not use",
     )
     add_preset(tune)
     add_settings(tune)
@@ -49,7 +51,11 @@ def add_tune(verb: Verb) -> None:
 
 def _add_budget(tune: argparse.ArgumentParser) -> None:
     tune.add_argument(
-        "--trials", type=count, default=30, metavar="N", help="number of trials per goal (default 30)"
+        "--trials",
+        type=count,
+        default=30,
+        metavar="N",
+        help="number of trials for each goal (default 30; for --goal both, 60 in all)",
     )
     tune.add_argument(
         "--minutes",

@@ -1,6 +1,6 @@
 """Watch the drop folder, and start a retraining as soon as a file arrives.
 
-The watcher checks the folder every few seconds, or the objects of a prefix every half minute, and starts at most one
+The watcher checks the folder every few seconds (a folder in an object store every half minute), and starts at most one
 run for each new file. `matinee up` starts the watcher. To run it as a systemd service, install the units that `matinee
 units` writes.
 """

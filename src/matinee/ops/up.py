@@ -54,15 +54,15 @@ def build_parser() -> argparse.ArgumentParser:
         "--port",
         type=int,
         default=4200,
-        help="port of the server that is started (default 4200); ignored if PREFECT_API_URL or the Prefect "
-        "profile names a server: its port is used",
+        help="port of the server that is started (default 4200); not used if PREFECT_API_URL or the "
+        "Prefect profile gives the address of the server",
     )
     add_folders(parser, project=ROOT)
     parser.add_argument(
         "--deploy",
         action="store_true",
-        help="start nothing: register the deployments and alerts with a server that something else starts, and create "
-        "the drop folder",
+        help="start nothing, and only register the deployments and alerts with a server that another program starts, "
+        "and create the drop folder",
     )
     return parser
 

@@ -8,8 +8,8 @@ from matinee.settings.ingest import Section
 class EvaluateSettings(Section):
     temporal: bool = Field(
         True,
-        description="Whether to fit a quick model on older ratings and test it on the latest tenth. The result is "
-        "reported next to that of a random split. It is skipped for data without dates.",
+        description="Whether to fit a quick model on older ratings and test it on the latest tenth. The same model is "
+        "also tested on a random tenth, and both results are reported. This is skipped for data without dates.",
     )
     # nDCG@10 of so many users has a standard error of .0006 on 100 M ratings (docs/notes.md).
     ranking_users: int = Field(
@@ -49,13 +49,14 @@ class GateSettings(Section):
         le=1,
         description="Maximum loss in nDCG@10 of a candidate's lists against the champion's. A candidate is held if it "
         "loses more and the 95% interval of the difference excludes 0. For ratings, the rule is skipped if there are "
-        "fewer than 100 users to measure. For plays, a candidate is held if there are fewer than 10 such users. "
-        "Its lists are also compared with a list of the most popular movies, with the same maximum loss.",
+        "fewer than 100 users to measure. For plays, there are two differences. A candidate is held if there are fewer "
+        "than 10 users to measure, and its lists are also compared with a list of the most popular movies.",
     )
     slices: bool = Field(
         True,
         description="Whether to hold a candidate whose RMSE on a slice of users or movies exceeds the champion's by "
-        "more than gate.tolerance. A slice counts only if its rows show this with gate.confidence.",
+        "more than gate.tolerance. It is held only if the excess is statistically significant at the "
+        "level that gate.confidence implies, such as 5% for 0.95.",
     )
     slice_min_rows: int = Field(
         1_000,
@@ -94,9 +95,9 @@ class GateSettings(Section):
         0.2,
         ge=0,
         le=1,
-        description="Maximum share of the champion's rows that are missing from the new data. Missing rows "
-        "are counted in two ways: from the number of rows per user, and from the number of rows per movie. The larger "
-        "count is used.",
+        description="Maximum share of the champion's rows that are missing from the new data. A user who has "
+        "five rows fewer than before counts as five missing rows. Movies are counted in the same way, and the larger "
+        "of the two sums is used.",
     )
     drift_growth: float = Field(
         1.0,

@@ -51,14 +51,14 @@ class IngestSettings(Section):
     duplicates: Literal["latest", "off"] = Field(
         "latest",
         description="Rule for several ratings of a movie by one user. latest keeps the row with the latest date and, "
-        "for equal dates, the later row. off keeps all rows and skips the check.",
+        "for equal dates, the later row. off keeps all rows and does not look for duplicates.",
     )
     max_reject_fraction: float = Field(
         0.01,
         ge=0,
         le=1,
-        description="Maximum share of rejected rows. With more, the run stops. Rows that ingest.duplicates "
-        "replaces, and rows of forgotten users, do not count.",
+        description="Maximum share of rejected rows. With more, the run stops. Duplicates "
+        "(ingest.duplicates) and rows of forgotten users do not count.",
     )
     ids: IdChoice = Field(
         "auto",
@@ -83,7 +83,7 @@ class IngestSettings(Section):
     )
     unreadable: Literal["error", "skip"] = Field(
         "error",
-        description="What to do with an unreadable file that might contain ratings, in a folder, glob or archive. "
+        description="What to do if a file of a folder, glob or archive cannot be read but might contain ratings. "
         "error stops the run and names the file. skip ignores the file with a warning.",
     )
     title_columns: dict[TitleColumn, str] = Field(

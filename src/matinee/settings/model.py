@@ -92,8 +92,9 @@ class TrainSettings(Section):
         None,
         ge=0,
         le=10,
-        description="Strength of the L2 regularization. It applies to the embeddings of the rows in a step; with "
-        "adam, it applies to all weights. Raise it if the validation RMSE rises while the training loss falls.",
+        description="Strength of the L2 regularization. It applies to the embeddings of the users and movies in a "
+        "step; with adam, it applies to all weights. Raise it if the validation RMSE rises while the training loss "
+        "falls.",
     )
     sampler_rank: int | None = Field(
         None,
@@ -143,14 +144,14 @@ class TrainSettings(Section):
     )
     time: Literal["auto", "on", "off"] = Field(
         "auto",
-        description="Whether a user's latest ratings count more in the user's bias (dot only). auto does so if the "
-        "split is temporal or last_n and this lowers the validation RMSE. on always does; off never does.",
+        description="Whether a user's latest ratings count more in the user's bias (dot only). on: they do. off: they "
+        "do not. auto: they do if the split is temporal or last_n, and if this lowers the validation RMSE.",
     )
     titles: Literal["auto", "on", "off"] = Field(
         "auto",
-        description="Whether movies without training rows get a bias and a vector from their titles and years. auto "
-        "first estimates the known biases of rated movies like this. It uses the estimates if their error is lower "
-        "than that of the mean bias. on always uses them; off never does.",
+        description="Whether movies without training rows get a bias and a vector that are estimated from their titles "
+        "and years. on: they do. off: they do not. auto: they do if the method works for movies with training rows. It "
+        "works if the estimated biases have a lower error than the mean bias.",
     )
     seed: int = Field(
         0, ge=0, lt=2**32, description="Random seed of the initial weights and of the order of rows."

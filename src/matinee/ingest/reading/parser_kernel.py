@@ -508,7 +508,9 @@ def _read_text(text, begin, start, stop, side, dialect, row, out, escapes):
             for k in range(start, stop):
                 if text[k] == _QUOTE:
                     marks |= DOUBLED
-                elif text[k] == _BACKSLASH and (escapes or (text[k + 1] == _QUOTE and text[k + 2] != _QUOTE)):
+                elif text[k] == _BACKSLASH and (
+                    escapes or (k + 1 < stop and text[k + 1] == _QUOTE and text[k + 2] != _QUOTE)
+                ):
                     marks |= ESCAPED
     fits = stop - start <= LONGEST
     out[0][side, row] = (start << PLACE | marks | (stop - start)) if fits else 0

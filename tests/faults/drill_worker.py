@@ -51,13 +51,13 @@ class Site:
         return {**environment_of(self.root), **PREFECT_DEFAULTS, "PREFECT_API_URL": self.api, **self.more}
 
     def start_server(self) -> None:
-        self._start("server", "--host", "127.0.0.1", "--port", str(self.port))
+        self.start("server", "--host", "127.0.0.1", "--port", str(self.port))
         wait_until_healthy(self.api, self.running["server"])
 
     def start_worker(self) -> None:
-        self._start("worker", "--pool", POOL, "--type", "process")
+        self.start("worker", "--pool", POOL, "--type", "process")
 
-    def _start(self, name: str, *words: str) -> None:
+    def start(self, name: str, *words: str) -> None:
         with (self.root / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(
                 [sys.executable, "-m", "matinee.cli", name, *words],

@@ -26,7 +26,7 @@ from matinee.settings import Settings
 from matinee.settings.space import with_values
 from matinee.store import Store
 from matinee.store.paths import check_apart, named
-from matinee.store.remote import address_of, local_store, names_remote, require_local
+from matinee.store.remote import address_of, local_store, names_remote
 from matinee.store.remote.address import check_separate
 from matinee.tasks.intake import take_in
 from matinee.tasks.prune import prune
@@ -114,7 +114,6 @@ def _check_call(
     settings.check()
     check_tracking(mlflow)
     if tunes:
-        require_local(store, "The search for settings")
         check_installed()
     is_elsewhere = not names_remote(titles) and named(titles, "the titles").is_absolute()
     check_apart(store, drop=None if names_remote(drop) else drop, sources=[titles] if is_elsewhere else [])

@@ -23,7 +23,7 @@ from matinee.settings import Settings
 from matinee.store import Store, progress
 from matinee.store.database_address import refuse_passwords
 from matinee.store.paths import check_apart
-from matinee.store.remote import require_local
+from matinee.store.remote import local_store
 from matinee.tasks.artifacts import show_page
 from matinee.tasks.encode import encode
 from matinee.tasks.names import name_tune
@@ -63,7 +63,7 @@ def tune(  # noqa: PLR0917 - Prefect passes them by name
     Args:
         ratings: Rating files, folders or globs, or queries of databases without a password.
         titles: The titles file.
-        store: The folder where everything is kept.
+        store: The folder where everything is kept, or its address in an object store, such as s3://bucket/store.
         trials: Number of trials for each goal, including the one with the base settings.
         minutes: No trial starts after this time.
         goal: What to improve: the RMSE of ratings, the nDCG@10 of lists, or both.
@@ -73,7 +73,7 @@ def tune(  # noqa: PLR0917 - Prefect passes them by name
         workers: Number of trials that run at the same time, on the same cores and device.
         password_block: The Secret block of Prefect with the password of the PostgreSQL addresses.
     """
-    require_local(store, "The search for settings")
+    store = str(local_store(store))
     check_installed()
     refuse_passwords([*ratings, *test])
     load_password(password_block, [*ratings, *test])

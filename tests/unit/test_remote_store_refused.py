@@ -164,13 +164,3 @@ def test_of_two_processes_that_make_a_store_at_once_neither_is_refused(
 def test_a_mistake_in_a_call_makes_no_cache(remote: Address, tmp_path: Path) -> None:
     assert main(["prune", "--store", remote("first"), "--keep", "none"]) == 2
     assert not (tmp_path / "hosts").exists()
-
-
-def test_a_search_for_settings_refuses_an_address_and_changes_nothing(
-    remote: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    files = ["--ratings", "ratings.csv", "--titles", "titles.csv"]
-    assert main(["tune", *files, "--store", remote("first")]) == 2
-    assert "object store" in capsys.readouterr().err
-    assert not [path for path in tmp_path.iterdir() if path.name != "hosts"]

@@ -48,19 +48,14 @@ def add_settings(parser: argparse.ArgumentParser, *, only: str | None = None) ->
     )
 
 
-def add_store(parser: argparse.ArgumentParser, *, only_folder: bool = False) -> None:
-    """`--store`; `only_folder` says that it can't be in an object store."""
-    remote = (
-        "(not in an object store)"
-        if only_folder
-        else "or its address in an object store, such as s3://BUCKET/PREFIX"
-    )
+def add_store(parser: argparse.ArgumentParser) -> None:
+    """`--store`."""
     parser.add_argument(
         "--store",
         type=store_path,
         required=True,
         metavar="DIR",
-        help=f"folder that holds all data and releases{'' if only_folder else ','} {remote}",
+        help="folder that holds all data and releases, or its address in an object store, such as s3://BUCKET/PREFIX",
     )
 
 

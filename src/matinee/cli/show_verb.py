@@ -18,6 +18,7 @@ from matinee.store import Store
 from matinee.store.documents import TUNINGS
 from matinee.store.entries import entries_of
 from matinee.store.identity import check_usable
+from matinee.store.remote.searches import bring_searches
 from matinee.store.versions import is_version
 
 _SHORTEST: Final = 4  # characters of a digest
@@ -34,7 +35,7 @@ def show(call: argparse.Namespace) -> Outcome:
     elif dataset := _one_of(store.names("datasets"), name, "datasets"):
         facts = show_dataset(store, dataset)
         return Outcome(facts.model_dump(), list(dataset_lines(facts)))
-    elif study := _one_of([folder.name for folder in entries_of(store.root, TUNINGS)], name, TUNINGS):
+    elif study := _one_of(_searches(store), name, TUNINGS):
         search = show_search(store, study)
         return Outcome(search.model_dump(), list(search_lines(search)))
     elif judged := _evaluation(store, name):
@@ -65,6 +66,11 @@ def _one_of(digests: Sequence[str], name: str, kind: str) -> str | None:
     return found[0] if found else None
 
 
+def _searches(store: Store) -> list[str]:
+    bring_searches(store.root)
+    return [folder.name for folder in entries_of(store.root, TUNINGS)]
+
+
 def _evaluation(store: Store, name: str) -> EvaluationManifest | None:
     """The evaluation of a digest, the latest one of a candidate, or the only one of a ranking model or split.
 
@@ -93,7 +99,7 @@ def _unknown(registry: Registry, store: Store, name: str) -> str:
         "Held candidates": [hold.candidate for hold in registry.held()],
         "Datasets": store.names("datasets"),
         "Runs": store.names(EvaluationManifest.KIND),
-        "Searches": [folder.name for folder in entries_of(store.root, TUNINGS)],
+        "Searches": _searches(store),
     }
     listed = ". ".join(f"{kind}: {_newest(names)}" for kind, names in named.items())
     return (

@@ -15,7 +15,7 @@ def add_tune(verb: Verb) -> None:
         "Search for better settings, without publishing anything. Validation rows decide which are better.",
     )
     add_sources(tune)
-    add_store(tune, only_folder=True)
+    add_store(tune)
     _add_budget(tune)
     tune.add_argument(
         "--goal",

@@ -12,7 +12,6 @@ from matinee.formats.tuning import STATES_IN_WORDS, TuningResult
 from matinee.ops.connection import answering
 from matinee.ops.temporary_server import start_server
 from matinee.store import progress
-from matinee.store.remote import require_local
 
 _BEST = Path("best.toml")
 
@@ -22,7 +21,6 @@ def tune(call: argparse.Namespace) -> Outcome:
     from matinee.pipeline.tuning.trials import check_installed
 
     started = time.perf_counter()
-    require_local(call.store, "`matinee tune`")
     check_installed()
     settings = settings_of(call)
     settings.for_test_files(call.test)  # before Prefect is waited for

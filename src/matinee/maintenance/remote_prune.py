@@ -27,6 +27,7 @@ from matinee.store.locks import lock_folder
 from matinee.store.remote import Remote
 from matinee.store.remote.eviction import announce_pruned, remove_cached
 from matinee.store.remote.leases import Lease
+from matinee.store.remote.searches import forget_search, is_extended
 from matinee.store.remote.server import PROBES, server_time
 from matinee.store.remote.stored import StoredFolder
 from matinee.store.remote.transfers import transfer_all
@@ -72,7 +73,7 @@ def prune_remote(remote: Remote, decide: Callable[[Path], Pruned]) -> Pruned:
         done,
         held_removed=held_removed,
         releases=[name for kind, name in removed if kind == "releases"],
-        folders=sum(kind != "releases" for kind, _ in removed),
+        folders=sum(kind != "releases" for kind, _ in removed) + done.searches,
         bytes=size,
     )
 
@@ -86,11 +87,15 @@ def _prune_outline(
     done = decide(outline)
     for line in _lines(outline)[before:]:
         entry = json.loads(line)
-        if "version" in entry:
-            registry.record(entry["action"], version=entry["version"])
+        facts = {name: entry[name] for name in ("version", "search") if name in entry}
+        if facts:
+            registry.record(entry["action"], **facts)
     for name in files:  # not those that came later
         if not (outline / name).exists():
             remote.files.remove(name)
+    for study in {name.split("/")[1] for name in files if name.startswith(f"{TUNINGS}/")}:
+        if not (outline / TUNINGS / study).exists():
+            forget_search(remote, study)
     return done
 
 
@@ -102,10 +107,12 @@ def _write_outline(
     for name in (LOG, POINTER):
         with contextlib.suppress(FileNotFoundError):
             (outline / name).write_bytes((remote.root / name).read_bytes())
-    for name in remote.files.names():
-        if not name.startswith(f"{TUNINGS}/"):  # of a backup, which goes by its store
-            (outline / name).parent.mkdir(exist_ok=True)
+    for each in remote.files.listed():
+        name = each.key.removeprefix("files/")
+        if not is_extended(remote, name):
+            (outline / name).parent.mkdir(parents=True, exist_ok=True)
             (outline / name).touch()
+            os.utime(outline / name, (each.modified.timestamp(), each.modified.timestamp()))
     used = {use for lease in leases for use in lease.uses}
     refers = {}
     for (kind, name), folder in whole.items():

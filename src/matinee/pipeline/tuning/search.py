@@ -34,6 +34,7 @@ from matinee.store.files import write_json
 from matinee.store.identity import refuse_link
 from matinee.store.locks import lock
 from matinee.store.progress import Listener, Progress, silent
+from matinee.store.remote.searches import bring_searches, extending
 
 FINALISTS: Final = 3  # trials that are repeated, besides the base settings
 REPEATS: Final = 4  # with other seeds and other valid rows; with fewer, small gains are not believed
@@ -112,6 +113,7 @@ class Tuning:
         )
         folder = store.folder(TUNINGS, file.study)
         refuse_link(folder.parent)
+        bring_searches(store.root, file.study)
         with contextlib.suppress(
             StoreError, FileNotFoundError
         ):  # a first search, or a damaged file to replace
@@ -142,7 +144,8 @@ class Tuning:
                     f"Another process is using the search {self.folder}. Wait until it has ended; the same command "
                     "then continues with its trials."
                 )
-            yield
+            with extending(self.store.root, self.file.study):
+                yield
         finally:
             os.close(handle)
 

@@ -13,6 +13,7 @@ from matinee.store.digests import digest_of
 from matinee.store.disk_errors import writing
 from matinee.store.documents import TUNED, Tuned, read_as
 from matinee.store.files import write_json
+from matinee.store.remote import push_file
 
 _DAY_SECONDS = 86_400
 
@@ -51,6 +52,7 @@ class TunedSettings:
             write_json(
                 self.store.root / TUNED, Tuned(at=now(), base=self._digest(), settings=settings, study=study)
             )
+            push_file(self.store.root, TUNED)
 
     def _found(self) -> Tuned | None:
         """The file, if it is about these settings. Raises StoreError if it is damaged."""

@@ -1,6 +1,6 @@
 """A store in an object store: the store on this host is its cache."""
 
-from matinee.store.remote.address import MARK, caches, local_store, names_remote, require_local
+from matinee.store.remote.address import MARK, caches, local_store, names_remote
 from matinee.store.remote.remote import Remote, address_of, pull_file, push_file, remote_of
 from matinee.store.remote.stored import DamagedFolderError
 
@@ -15,5 +15,4 @@ __all__ = [
     "pull_file",
     "push_file",
     "remote_of",
-    "require_local",
 ]

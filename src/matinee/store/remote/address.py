@@ -176,18 +176,6 @@ def local_store(store: str | Path) -> Path:
     return cache
 
 
-def require_local(store: str | Path, what: str) -> None:
-    """Raise ConfigError for a store in an object store, with which `what` does not work."""
-    place = parse_address(str(store)).text if names_remote(store) else ""
-    if os.path.lexists(Path(store) / MARK):  # is_file raises OSError for a name that is too long
-        place = read_mark(Path(store)).address
-    if place:
-        raise ConfigError(
-            f"{what} does not work on a store in an object store, such as {place}. Nothing was changed. Use a "
-            "store in a folder."
-        )
-
-
 def read_mark(cache: Path) -> RemoteMark:
     """The address that a cache belongs to. Raises StoreError if the file is damaged."""
     return read_as(cache / MARK, RemoteMark)

@@ -3,6 +3,7 @@
 The last writer of a file wins. A file of the cache is replaced if its object has changed.
 """
 
+import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from matinee.store.digests import file_digest
 from matinee.store.documents import DONE, FORGOTTEN, SERIES, TUNED
 from matinee.store.files import replacing, write_json
 from matinee.store.locks import lock_folder
-from matinee.store.remote.objects import Objects
+from matinee.store.remote.objects import ListedObject, Objects
 
 PICTURE: Final = "progressive.png"
 PRUNED: Final = "pruned.json"
@@ -62,13 +63,14 @@ class RemoteFiles:
                 write_json(self.root / _STATE, {**known, name: there.e_tag or ""})
         return True
 
-    def pull_all(self) -> None:
-        """Bring all files into the cache, and remove from it those that are gone there."""
-        there = self.names()
+    def pull_all(self, prefix: str = "") -> None:
+        """Bring all files whose names have a prefix into the cache, and remove from it those that are gone there."""
+        there = self.names(prefix)
         for name in there:
             self.pull(name)
         for name in self._known().keys() - there:  # a file that was never there waits for its push
-            (self.root / name).unlink(missing_ok=True)
+            if name.startswith(prefix):
+                self._drop(name)
 
     def push(self, name: str, *, reads_back: bool = False) -> bool:
         """Write a file of the cache to the object store. Returns False if it differs when it is read back."""
@@ -100,9 +102,22 @@ class RemoteFiles:
         self.objects.delete([_key(name)])
         (self.root / name).unlink(missing_ok=True)
 
-    def names(self) -> list[str]:
-        """The files there."""
-        return [each.key.removeprefix("files/") for each in self.objects.list("files/")]
+    def names(self, prefix: str = "") -> list[str]:
+        """The files there whose names have a prefix."""
+        found = (each.key.removeprefix("files/") for each in self.listed(prefix))
+        return [name for name in found if name.startswith(prefix)]
+
+    def listed(self, prefix: str = "") -> list[ListedObject]:
+        """The objects of the files in the folder that a prefix names."""
+        return self.objects.list(_folder_of(prefix))
+
+    def _drop(self, name: str) -> None:
+        """Remove a file of the cache, and its folder if nothing else is in it."""
+        self.drop_state(name)
+        (self.root / name).unlink(missing_ok=True)
+        if "/" in name:
+            with contextlib.suppress(OSError):
+                (self.root / name).parent.rmdir()
 
     def _fetch(self, name: str) -> None:
         (self.root / name).parent.mkdir(parents=True, exist_ok=True)

@@ -25,7 +25,9 @@ log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def turn(objects: Objects, key: str = _REGISTRY, *, waits: bool = True) -> Iterator[None]:
+def turn(
+    objects: Objects, key: str = _REGISTRY, *, waits: bool = True, what: str | None = None
+) -> Iterator[None]:
     """Be the only process with an object during the block, and renew it.
 
     A turn of a process of this host that has died is taken over at once, and of another host if nobody has renewed it
@@ -36,11 +38,12 @@ def turn(objects: Objects, key: str = _REGISTRY, *, waits: bool = True) -> Itera
         objects: The object store.
         key: The object that processes take turns at.
         waits: Whether to wait for a process that is alive until it ends.
+        what: What the object stands for, in the error; by default the whole store.
 
     Raises:
         StoreError: Another process is alive and has its turn; not with `waits`.
     """
-    mine = _take(objects, key, waits=waits)
+    mine = _take(objects, key, waits=waits, what=what or objects.address.text)
     renewal = Renewal(mine.renew, TURN_SECONDS / 4)
     try:
         yield
@@ -125,7 +128,7 @@ class _Turn:
             self._objects.swap(self._key, _data(holder), there.tag)
 
 
-def _take(objects: Objects, key: str, *, waits: bool) -> _Turn:
+def _take(objects: Objects, key: str, *, waits: bool, what: str) -> _Turn:
     mine, waiting, first = _Turn(objects, key), Waiting(objects), None
     while True:
         there = objects.get(key)
@@ -137,8 +140,8 @@ def _take(objects: Objects, key: str, *, waits: bool) -> _Turn:
         first = first or there
         if not waits and (holder.is_here or there.tag != first.tag):  # it is alive
             raise StoreError(
-                f"Another process is using {objects.address.text} alone ({holder.holder}). Run the same command again "
-                "when it has ended."
+                f"Another process is using {what} alone ({holder.holder}). Run the same command again when it has "
+                "ended."
             )
         waiting.look_later(holder.holder)
 

@@ -30,6 +30,7 @@ from matinee.store.remote import address_of, local_store, names_remote
 from matinee.store.remote.address import check_separate
 from matinee.tasks.intake import take_in
 from matinee.tasks.prune import prune
+from matinee.tasks.store_login import load_credentials
 from matinee.tasks.track import track_run
 
 log = logging.getLogger("matinee.run")
@@ -45,6 +46,7 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
     settle_seconds: Annotated[float, Field(ge=0, le=600)] = 5,
     queries: list[QueryableSource] = [],  # noqa: B006 - never changed, and the form in the UI shows it
     password_block: str | None = None,
+    credentials_block: str | None = None,
     tune_trials: Annotated[int, Field(ge=0, le=10_000)] = 0,
     tune_days: Annotated[float, Field(gt=0, le=10_000)] = 30,
     mlflow: str | None = None,
@@ -64,10 +66,12 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
         settle_seconds: Files that changed within this time may still be being written, and are skipped.
         queries: Queries of databases, whose rows are read in addition to the files, such as postgresql://USER@HOST/DATABASE?query=...
         password_block: The Secret block of Prefect with the password of the PostgreSQL addresses.
+        credentials_block: The block of Prefect with the credentials of an object store, such as aws-credentials/NAME.
         tune_trials: Trials of a search for better settings; 0 for none. They are used only if the gate passes them.
         tune_days: Days between two searches. One starts in a run with new files.
         mlflow: The address of an MLflow server to log the run to, such as http://127.0.0.1:5000.
     """
+    load_credentials(credentials_block)
     store = str(local_store(store))
     _check_call(settings, drop=drop, store=store, titles=titles, mlflow=mlflow, tunes=tune_trials > 0)
     check_queries(queries)

@@ -14,6 +14,7 @@ from matinee.store.paths import check_apart, check_place
 from matinee.store.remote import local_store
 from matinee.tasks.names import name_recommend
 from matinee.tasks.recommend import recommend as recommend_to_everyone
+from matinee.tasks.store_login import load_credentials
 
 
 @flow(name="recommend", flow_run_name=name_recommend, persist_result=True, result_serializer="json")
@@ -25,6 +26,7 @@ def recommend(
     *,
     narrowing: Narrowing = Narrowing(),  # noqa: B008 - frozen
     only: str | None = None,
+    credentials_block: str | None = None,
 ) -> Recommended:
     """Write the champion's list for every user, without movies that the user rated.
 
@@ -35,7 +37,9 @@ def recommend(
         settings: Device and memory limit.
         narrowing: What the lists are narrowed to: years, and at most so many movies of a franchise or year.
         only: A file of the movie ids that may be listed, one per line; narrowed lists need a separate `out`.
+        credentials_block: The block of Prefect with the credentials of an object store, such as aws-credentials/NAME.
     """
+    load_credentials(credentials_block)
     store = str(local_store(store))
     check_apart(store)
     if out is not None:

@@ -27,6 +27,7 @@ from matinee.tasks.progressive import progressive
 from matinee.tasks.publish import publish
 from matinee.tasks.rank import rank, refit_ranking
 from matinee.tasks.split import split
+from matinee.tasks.store_login import load_credentials
 from matinee.tasks.track import track_run
 from matinee.tasks.train import refit, train
 
@@ -39,6 +40,7 @@ def retrain(  # noqa: PLR0917 - Prefect passes them by name
     test: list[QueryableSource] = [],  # noqa: B006 - never changed, and the form in the UI shows it
     settings: Settings = Settings(),  # noqa: B008 - frozen, and the form in the UI shows it
     password_block: str | None = None,
+    credentials_block: str | None = None,
     mlflow: str | None = None,
 ) -> Summary:
     """Ingest, score the champion on new ratings, encode, split, train, rank, evaluate, and publish if the gate passes.
@@ -53,8 +55,10 @@ def retrain(  # noqa: PLR0917 - Prefect passes them by name
         test: Files of test rows, for split.strategy=given; without them test rows are drawn.
         settings: How to read, split, train and judge; what is left out takes its default.
         password_block: The Secret block of Prefect with the password of the PostgreSQL addresses.
+        credentials_block: The block of Prefect with the credentials of an object store, such as aws-credentials/NAME.
         mlflow: The address of an MLflow server to log the run to, such as http://127.0.0.1:5000.
     """
+    load_credentials(credentials_block)
     check_tracking(mlflow)
     refuse_passwords([*ratings, *test])
     load_password(password_block, [*ratings, *test])

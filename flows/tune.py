@@ -28,6 +28,7 @@ from matinee.tasks.artifacts import show_page
 from matinee.tasks.encode import encode
 from matinee.tasks.names import name_tune
 from matinee.tasks.split import split
+from matinee.tasks.store_login import load_credentials
 from matinee.tasks.tune import trial
 from matinee.tasks.tuning_page import tuning_report
 
@@ -54,6 +55,7 @@ def tune(  # noqa: PLR0917 - Prefect passes them by name
     out: str | None = None,
     workers: Annotated[int, Field(ge=1, le=MOST_WORKERS)] = 1,
     password_block: str | None = None,
+    credentials_block: str | None = None,
 ) -> TuningResult:
     """Search for better settings on valid rows, and write them to a file for `--settings`. Nothing is published.
 
@@ -72,7 +74,9 @@ def tune(  # noqa: PLR0917 - Prefect passes them by name
         out: File for the settings; the page goes next to it. The store has both in any case.
         workers: Number of trials that run at the same time, on the same cores and device.
         password_block: The Secret block of Prefect with the password of the PostgreSQL addresses.
+        credentials_block: The block of Prefect with the credentials of an object store, such as aws-credentials/NAME.
     """
+    load_credentials(credentials_block)
     store = str(local_store(store))
     check_installed()
     refuse_passwords([*ratings, *test])

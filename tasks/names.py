@@ -15,6 +15,7 @@ from matinee.settings import Settings
 from matinee.settings.parse import read_settings
 from matinee.settings.presets import PRESETS
 from matinee.store.database_address import short_source
+from matinee.tasks.store_login import load_credentials
 
 log = logging.getLogger("matinee.run")
 
@@ -76,6 +77,7 @@ def name_recommend() -> str:
     parameters = flow_run.parameters
     top = f"top {parameters.get('top', 10)}"
     try:
+        load_credentials(parameters.get("credentials_block"))
         folder = Registry.open(Path(parameters["store"])).champion_folder()
         users = pq.read_metadata(folder / "users.parquet").num_rows
     except (MatineeError, OSError):

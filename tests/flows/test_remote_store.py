@@ -1,12 +1,18 @@
 """The retrain flow on a store in an object store, from two hosts with caches of their own."""
 
+import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from prefect.blocks.core import Block
+from prefect.blocks.system import Secret
+from pydantic import SecretStr
 
 import matinee
+from matinee.errors import ConfigError
 from matinee.ops.inbox_watcher import InboxWatcher, _NotNow
 from matinee.sample import write_sample
 from matinee.settings.parse import read_settings
@@ -85,3 +91,48 @@ def test_a_file_under_a_prefix_becomes_a_release_and_a_broken_one_is_moved_there
     }
     with pytest.raises(_NotNow):
         watcher._find_objects(deployment, drop.address.text)
+
+
+class AwsCredentials(Block):
+    """The fields of the block of this name in prefect-aws that a run uses."""
+
+    _block_type_slug = "aws-credentials"
+    aws_access_key_id: str
+    aws_secret_access_key: SecretStr
+    region_name: str | None = None
+    aws_client_parameters: dict[str, str] = {}
+
+
+def test_a_run_takes_its_credentials_from_a_block_and_shows_them_nowhere(
+    remote: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from matinee.flows.recommend import recommend
+
+    store = remote("first")
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    Secret(value=json.dumps({name: f"planted-{name}" for name in names})).save("films", overwrite=True)
+    Secret(value=json.dumps({"PATH": "/tmp"})).save("other", overwrite=True)
+    AwsCredentials(
+        aws_access_key_id="planted-id",
+        aws_secret_access_key=SecretStr("planted-key"),
+        aws_client_parameters={"endpoint_url": os.environ["AWS_ENDPOINT_URL"]},
+    ).save("films", overwrite=True)
+    for name in names:
+        monkeypatch.delenv(name)
+    for block, said in {
+        "films": "expected secret/NAME or aws-credentials/NAME",
+        "secret/none": "Prefect has no block 'secret/none'",
+        "secret/other": "has the variable PATH. Expected only names that begin with AWS_",
+    }.items():
+        with pytest.raises(ConfigError, match=said):
+            recommend(store=store, credentials_block=block)
+    for block, key in {
+        "secret/films": "planted-AWS_ACCESS_KEY_ID",
+        "aws-credentials/films": "planted-id",
+    }.items():
+        with pytest.raises(ConfigError, match="There is no store at"):  # the bucket has answered
+            recommend(store=store, credentials_block=block)
+        assert os.environ["AWS_ACCESS_KEY_ID"] == key
+    kept = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert kept
+    assert not any(b"planted-" in data for data in kept)

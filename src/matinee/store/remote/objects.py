@@ -66,6 +66,10 @@ class Objects:
         self.address = address
         self._is_reached = False
 
+    def reconnect(self) -> None:
+        """Read the environment again before the next request."""
+        vars(self).pop("_clients", None)
+
     def get(self, key: str) -> Content | None:
         """The content of an object; None if there is none."""
 

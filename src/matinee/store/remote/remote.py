@@ -48,6 +48,13 @@ def remote_of(root: Path) -> "Remote | None":
         return _remotes[key]
 
 
+def reconnect() -> None:
+    """Let the stores of this process read the environment again: its credentials have changed."""
+    with _lock:
+        for remote in _remotes.values():
+            remote.objects.reconnect()
+
+
 def address_of(store: str | Path) -> str:
     """What names a store on every host: the address in an object store, or else the path of its folder."""
     remote = remote_of(local_store(store))

@@ -3,13 +3,12 @@
 They are set as variables of the environment of the run's process, where the library of the object store looks for them.
 """
 
-import json
 import os
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
+from pydantic import BaseModel, Field, Json, ValidationError
 
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
@@ -17,13 +16,28 @@ from matinee.store.remote.remote import reconnect
 
 _PREFIXES: Final = ("AWS_", "GOOGLE_", "AZURE_")
 _SECRET, _AWS = "secret", "aws-credentials"
-# The fields of Prefect's AWS Credentials block, and the variables that hold the same.
-_OF_AWS: Final = {
-    "aws_access_key_id": "AWS_ACCESS_KEY_ID",
-    "aws_secret_access_key": "AWS_SECRET_ACCESS_KEY",
-    "aws_session_token": "AWS_SESSION_TOKEN",
-    "region_name": "AWS_REGION",
-}
+
+
+class _Client(BaseModel):
+    """The part of Prefect's AWS Credentials block that names the server."""
+
+    endpoint_url: str | None = Field(None, serialization_alias="AWS_ENDPOINT_URL")
+
+
+class _AwsCredentials(BaseModel):
+    """Prefect's AWS Credentials block, with the variables that hold the same."""
+
+    aws_access_key_id: str | None = Field(None, serialization_alias="AWS_ACCESS_KEY_ID")
+    aws_secret_access_key: str | None = Field(None, serialization_alias="AWS_SECRET_ACCESS_KEY")
+    aws_session_token: str | None = Field(None, serialization_alias="AWS_SESSION_TOKEN")
+    region_name: str | None = Field(None, serialization_alias="AWS_REGION")
+    aws_client_parameters: _Client = Field(_Client(), exclude=True)
+
+
+class _Secret(BaseModel):
+    """A Secret block with variables of the environment, as JSON or as a text of it."""
+
+    value: dict[str, str] | Json[dict[str, str]] = Field(min_length=1)
 
 
 def load_credentials(block: str | None) -> None:
@@ -51,28 +65,27 @@ def load_credentials(block: str | None) -> None:
             f"Prefect has no block {shown(block, 80)!r}. Create it in the UI under Blocks, or leave out "
             "credentials_block and set the variables for the worker."
         ) from None
-    os.environ.update(_aws_variables(data) if kind == _AWS else _secret_variables(data, block))
+    os.environ.update(_variables(kind, data, block))
     reconnect()
 
 
-def _aws_variables(data: Mapping[str, Any]) -> dict[str, str]:
-    found = {variable: str(data[field]) for field, variable in _OF_AWS.items() if data.get(field)}
-    endpoint = (data.get("aws_client_parameters") or {}).get("endpoint_url")
-    return {**found, **({"AWS_ENDPOINT_URL": str(endpoint)} if endpoint else {})}
-
-
-def _secret_variables(data: Mapping[str, Any], block: str) -> dict[str, str]:
-    value = data.get("value")
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            value = None
-    if not isinstance(value, dict) or not value or not all(isinstance(each, str) for each in value.values()):
+def _variables(kind: str, data: object, block: str) -> dict[str, str]:
+    """The variables that a block stands for. Raises ConfigError, without a value of the block."""
+    try:
+        if kind == _AWS:
+            found = _AwsCredentials.model_validate(data)
+            parts = (found, found.aws_client_parameters)
+            return {
+                name: value
+                for part in parts
+                for name, value in part.model_dump(by_alias=True, exclude_none=True).items()
+            }
+        value = _Secret.model_validate(data).value
+    except ValidationError:
         raise ConfigError(
             f"The block {shown(block, 80)!r} does not hold the credentials of an object store. Expected a JSON object "
             'of texts, such as {"AWS_ACCESS_KEY_ID": "...", "AWS_SECRET_ACCESS_KEY": "..."}.'
-        )
+        ) from None
     if other := [name for name in value if not name.startswith(_PREFIXES)]:
         raise ConfigError(
             f"The block {shown(block, 80)!r} has the variable {shown(other[0], 80)}. Expected only names that begin "

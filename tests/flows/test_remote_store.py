@@ -100,7 +100,7 @@ class AwsCredentials(Block):
     aws_access_key_id: str
     aws_secret_access_key: SecretStr
     region_name: str | None = None
-    aws_client_parameters: dict[str, str] = {}
+    aws_client_parameters: dict[str, str]
 
 
 def test_a_run_takes_its_credentials_from_a_block_and_shows_them_nowhere(

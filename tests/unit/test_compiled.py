@@ -37,6 +37,21 @@ def test_other_code_has_another_folder_and_few_states_are_kept(
     assert sorted(int(path.name[-1]) for path in chosen.glob("loops/*")) == [3, 4, 5, 6]
 
 
+def test_empty_files_are_compiled_again_and_other_damage_is_named(chosen: Path) -> None:
+    compiled.njit(cache=True)(_double)(3)
+    for damage, found in ((b"", None), (b"damaged", chosen)):
+        for file in chosen.rglob("*.nbi"):
+            file.write_bytes(damage)
+        compiled._folder.cache_clear()
+        try:
+            assert compiled.njit(cache=True)(_double)(3) == 6
+        except Exception as error:  # noqa: BLE001 - of numba or of pickle
+            assert found in compiled.damaged_loops(error).parents
+        else:
+            assert found is None
+    assert compiled.damaged_loops(ValueError()) is None
+
+
 def test_a_folder_that_cannot_be_written_is_replaced_by_the_cache_of_the_user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -147,8 +147,8 @@ def test_an_address_of_an_unknown_kind_is_no_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["backup", "--store", str(tmp_path), "--out", text]) == 2
-    assert f"{text} is not the address of a store; expected s3://" in capsys.readouterr().err
-    with pytest.raises(ConfigError, match="is not the address of a store; expected s3://"):
+    assert f"{text} is not an address that can be used; expected s3://" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match="is not an address that can be used; expected s3://"):
         local_store(text)
     assert not list(tmp_path.iterdir())
 

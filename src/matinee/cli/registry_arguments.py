@@ -46,7 +46,7 @@ def add_registry_verbs(verb: Verb) -> None:
 def _add_changes(verb: Verb) -> None:
     """The verbs that change what the store has."""
     promote = verb(
-        "promote", "verbs.promote", "Make a release the champion, or a candidate that the gate held."
+        "promote", "verbs.promote", "Make a release, or a candidate that the gate held, the champion."
     )
     add_store(promote)
     promote.add_argument(
@@ -68,7 +68,8 @@ def _add_changes(verb: Verb) -> None:
         metavar="N",
         help="number of newest releases, and of newest searches of `tune`, to keep (default 7). The champion, the "
         "previous champion, the anchor and the candidates held in the last N gate decisions are always kept. The "
-        "anchor is the release that small losses are measured against (`matinee settings gate.decay`)",
+        "anchor is an earlier release that each candidate is also compared with, so that small losses of quality do not "
+        "add up over many releases (`matinee settings gate.decay`)",
     )
     forget = verb(
         "forget",

@@ -136,6 +136,14 @@ def _explain(error: Exception) -> str:
             "home folder. Set NUMBA_CACHE_DIR to a folder that only this user can write, and run the same command "
             "again."
         )
+    if "numba" in sys.modules:
+        from matinee.store.compiled import damaged_loops  # noqa: PLC0415 - imports numba
+
+        if folder := damaged_loops(error):
+            return (
+                f"Compiled loops in {folder} can't be read ({type(error).__name__}). Remove that folder, and run the "
+                "same command again, which compiles them again."
+            )
     return f"Unexpected {type(error).__name__}: {error}. Run again with --verbose to see where it happened."
 
 

@@ -33,7 +33,7 @@ def store_path(text: str) -> Path:
 
     if is_unknown_address(text):
         raise argparse.ArgumentTypeError(
-            f"{text} is not the address of a store; expected s3://, gs://, az:// or a folder"
+            f"{text} is not an address that can be used; expected s3://, gs://, az:// or a folder"
         )
     if not names_remote(text):
         return path(text)

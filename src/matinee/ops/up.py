@@ -54,8 +54,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--port",
         type=int,
         default=4200,
-        help="port of the server that is started (default 4200); not used if PREFECT_API_URL or the "
-        "Prefect profile gives the address of the server",
+        help="port of the server that is started (default 4200); if PREFECT_API_URL or the Prefect "
+        "profile gives an address, the server is started there instead",
     )
     add_folders(parser, project=ROOT)
     parser.add_argument(

@@ -53,7 +53,20 @@ def _folder(module: str, chosen: str) -> Path:
         states = sorted(folder.parent.glob(f"{module}-*"), key=_age)
         for old in states[: max(len(states) - _KEPT + 1, 0)]:
             shutil.rmtree(old, ignore_errors=True)
+    elif any(file.stat().st_size == 0 for file in folder.rglob("*.nb?")):  # the power failed during a write
+        shutil.rmtree(folder, ignore_errors=True)
     return folder
+
+
+def damaged_loops(error: BaseException) -> Path | None:
+    """The folder of the compiled loops that could not be read, if that is why an error was raised."""
+    trace = error.__traceback__
+    while trace is not None:
+        code, cache = trace.tb_frame.f_code, trace.tb_frame.f_locals.get("self")
+        if code.co_filename.endswith("numba/core/caching.py") and hasattr(cache, "_cache_path"):
+            return Path(str(cache._cache_path))
+        trace = trace.tb_next
+    return None
 
 
 def _age(folder: Path) -> float:

@@ -14,6 +14,7 @@ from matinee.errors.text import shown
 from matinee.ingest.reading.sources import Source
 from matinee.settings.ingest import IngestSettings
 from matinee.store import progress
+from matinee.store.compiled import damaged_loops
 from matinee.store.disk_errors import io_error
 
 log = logging.getLogger(__name__)
@@ -65,15 +66,15 @@ def translate_read_errors(source: Source) -> Iterator[None]:
 def translate_parser_errors(label: str, *, writes: bool = False) -> Iterator[None]:
     """Translate any other error that a file's content causes into a refusal of that file; the log has the traceback.
 
-    Our own errors, disk errors and a lack of memory are passed on. With `writes`, so are errors in which a library
-    reports a disk error as text.
+    Our own errors, disk errors, damaged compiled loops and a lack of memory are passed on. With `writes`, so are errors
+    in which a library reports a disk error as text.
     """
     try:
         yield
     except (MatineeError, MemoryError, OSError):
         raise
     except (Exception, PanicException) as error:
-        if writes and io_error(error) is not None:
+        if (writes and io_error(error) is not None) or damaged_loops(error):
             raise
         log.warning("%s could not be read.", label, exc_info=True)
         raise DataError(

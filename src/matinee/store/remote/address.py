@@ -159,7 +159,7 @@ def local_store(store: str | Path) -> Path:
     if not names_remote(store):
         if is_unknown_address(store):
             raise ConfigError(
-                f"{store} is not the address of a store; expected s3://, gs://, az:// or a folder."
+                f"{store} is not an address that can be used; expected s3://, gs://, az:// or a folder."
             )
         return named(store, "the store")
     address = parse_address(str(store))

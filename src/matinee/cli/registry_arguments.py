@@ -68,8 +68,8 @@ def _add_changes(verb: Verb) -> None:
         metavar="N",
         help="number of newest releases, and of newest searches of `tune`, to keep (default 7). The champion, the "
         "previous champion, the anchor and the candidates held in the last N gate decisions are always kept. The "
-        "anchor is an earlier release that each candidate is also compared with, so that small losses of quality do not "
-        "add up over many releases (`matinee settings gate.decay`)",
+        "anchor is an earlier release that each candidate is also compared with, so that small losses of quality do "
+        "not add up over many releases (`matinee settings gate.decay`)",
     )
     forget = verb(
         "forget",

@@ -62,9 +62,9 @@ def damaged_loops(error: BaseException) -> Path | None:
     """The folder of the compiled loops that could not be read, if that is why an error was raised."""
     trace = error.__traceback__
     while trace is not None:
-        code, cache = trace.tb_frame.f_code, trace.tb_frame.f_locals.get("self")
-        if code.co_filename.endswith("numba/core/caching.py") and hasattr(cache, "_cache_path"):
-            return Path(str(cache._cache_path))
+        is_numbas = trace.tb_frame.f_code.co_filename.endswith("numba/core/caching.py")
+        if is_numbas and (folder := getattr(trace.tb_frame.f_locals.get("self"), "_cache_path", None)):
+            return Path(folder)
         trace = trace.tb_next
     return None
 

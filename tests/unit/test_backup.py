@@ -1,10 +1,11 @@
 """A backup is a store like the original, whatever happens while it is made."""
 
 import contextlib
+import errno
 import shutil
 import sqlite3
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from backed_up import files, two_nights
@@ -14,7 +15,7 @@ from matinee.errors import ConfigError, StoreError
 from matinee.maintenance import backup
 from matinee.maintenance.backup import back_up, restore
 from matinee.registry import Registry
-from matinee.store import Store, identity
+from matinee.store import Store, identity, run_locks
 from matinee.store.identity import check_usable, require_store
 
 
@@ -34,6 +35,17 @@ def test_a_restored_backup_is_the_store(store: Store, tmp_path: Path) -> None:
     assert Registry(store.root).rollback() == "v0001"
     publish_night(store, "3", partition="old")
     assert Registry(store.root).champion() == "v0003"
+
+
+def test_a_store_on_a_read_only_file_system_is_copied(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> NoReturn:
+        raise StoreError("could not be written") from OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(run_locks, "in_use", refuse)
+    back_up(store.root, tmp_path / "copy")
+    assert files(tmp_path / "copy") == files(store.root)
 
 
 def test_a_repeated_backup_copies_what_is_new_and_removes_what_is_gone(store: Store, tmp_path: Path) -> None:

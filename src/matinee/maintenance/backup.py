@@ -89,7 +89,7 @@ def back_up(root: Path, target: Path) -> Copied:
         with remote.filling():
             return mirror_store(root, remote)
     _check_own(root, target)
-    with writing(root), Store(root).in_use(), writing(target):
+    with writing(root), Store(root).reading(), writing(target):
         make_copy(target, BACKUP)
         with Store(target).alone():
             return _back_up(registry, target)

@@ -51,7 +51,7 @@ def mirror_store(root: Path, remote: Remote) -> Copied:
             process uses the backup, a list of erased users is damaged, or the champion was removed meanwhile.
     """
     registry, store, copied = Registry(root), Store.open(remote.root), Copied()
-    with Store(root).in_use(), store.alone(), Registry(store.root).lock():
+    with Store(root).reading(), store.alone(), Registry(store.root).lock():
         with registry.lock():  # no entry of the log is half written, and the pointer confirms it
             if source := remote_of(root):
                 source.bring_all(damaged=copied.damaged)

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from textwrap import wrap
 
 from pydantic import JsonValue
 
@@ -17,7 +18,9 @@ from matinee.formats.written_settings import setting_text
 from matinee.settings.reference import SettingFacts, describe_sections, describe_settings
 
 _NO_LIMIT = 10_000  # columns, where the output is not a terminal
+_NARROWEST = 40
 _UNUSED = "–"
+_MEANING = "  meaning  "
 _Values = Mapping[str, JsonValue]
 
 
@@ -59,16 +62,20 @@ def _choose(names: Sequence[str]) -> list[SettingFacts]:
 
 
 def _tables(values: _Values) -> Iterator[str]:
-    """One table per section."""
-    width = columns(sys.stdout) if is_terminal(sys.stdout) else _NO_LIMIT
+    """One table per section, with the first sentence of each meaning."""
+    width = _width()
     about = describe_sections()
     for section, settings in describe_settings().items():
         yield f"{section}: {about[section]}"
-        rows = [[each.name, _value(each, values), each.meaning] for each in settings]
+        rows = [
+            [each.name, _value(each, values), f"{each.meaning.split('. ')[0].rstrip('.')}."]
+            for each in settings
+        ]
         yield from table_lines(["setting", "value", "meaning"], rows, width=width)
         yield ""
     yield f"{_UNUSED} marks a setting without effect, given the values of the others. A run that changes it is refused."
-    yield "`matinee settings NAME` prints the full description of a setting. `--set NAME=VALUE` sets it."
+    yield "`matinee settings NAME` prints the full description of a setting, or of a section such as gate."
+    yield "`--set NAME=VALUE` sets one."
 
 
 def _paragraphs(chosen: Sequence[SettingFacts], values: _Values) -> Iterator[str]:
@@ -84,7 +91,12 @@ def _paragraphs(chosen: Sequence[SettingFacts], values: _Values) -> Iterator[str
         )
         yield f"  value    {_value(each, values)}{unused}"
         yield f"  values   {each.values}"
-        yield f"  meaning  {each.meaning}"
+        lines = wrap(each.meaning, max(_width() - len(_MEANING), _NARROWEST), break_on_hyphens=False)
+        yield from (f"{' ' * len(_MEANING) if line else _MEANING}{text}" for line, text in enumerate(lines))
+
+
+def _width() -> int:
+    return columns(sys.stdout) if is_terminal(sys.stdout) else _NO_LIMIT
 
 
 def _value(setting: SettingFacts, values: _Values) -> str:

@@ -18,6 +18,7 @@ from matinee.pipeline.tuning import page as showing
 from matinee.pipeline.tuning import search as searching
 from matinee.pipeline.tuning.run import run_here, run_search
 from matinee.pipeline.tuning.search import Call, Tuning, run_call
+from matinee.pipeline.tuning.sharing import extending
 from matinee.pipeline.tuning.trials import Trials
 from matinee.pipeline.tuning.tuned_settings import TunedSettings
 from matinee.sample import write_sample
@@ -26,7 +27,7 @@ from matinee.settings.space import Range, with_values
 from matinee.split import encode
 from matinee.split import step as splitting
 from matinee.store import Store
-from matinee.store.remote.searches import extending
+from matinee.store.remote.searches import RemoteSearches
 
 BASE = read_settings(assignments=["train.epochs=3", "model.embedding_size=8", "train.threads=1"])
 
@@ -110,15 +111,43 @@ def test_a_search_that_another_host_is_using_is_refused(
 ) -> None:
     search = _search(remote("first"), few)
     _run(search, 1)
-    with extending(search.store.root, search.file.study):
+    with extending(search.store, search.file.study):
         again = _search(remote("second"), few)
         with pytest.raises(StoreError, match=f"using the search {search.file.study} of s3://"):
             _run(again, 2)
     assert len(_run(again, 2).goals[0].trials) == 2
 
 
+def test_a_process_that_was_stopped_for_too_long_overwrites_nothing(remote: Address, few: Path) -> None:
+    search = _search(remote("first"), few)
+    key = f"files/tunings/{search.file.study}/study.db"
+    objects = remote_at(remote("first")).objects
+
+    def run(calls: Sequence[Call]) -> None:
+        run_here(search.store)(calls)
+        if calls[0].number == 1:
+            objects.put(key, b"with the trials of another host")
+
+    with pytest.raises(StoreError, match="Another process has continued the search"):
+        _run(search, 3, run)
+    content = objects.get(key)
+    assert content is not None
+    assert content.data == b"with the trials of another host"
+
+
+def test_a_database_of_the_cache_is_replaced_with_its_journal(remote: Address, few: Path) -> None:
+    search = _search(remote("first"), few)
+    whole = _run(search, 2)
+    (search.folder / "study.db").write_bytes(b"")  # the power failed
+    (search.folder / "study.db-journal").write_bytes(b"of a commit before")
+    assert _values(_run(_search(remote("first"), few), 2)) == _values(whole)
+    assert not (search.folder / "study.db-journal").exists()
+    (search.folder / "result.json").write_text("{")
+    assert main(["show", "--store", remote("first"), search.file.study]) == 0
+
+
 def test_prune_removes_old_searches_on_all_hosts_but_none_that_is_used(
-    remote: Address, few: Path, capsys: pytest.CaptureFixture[str]
+    remote: Address, few: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     searches = [_search(remote("first"), few, seed=seed) for seed in (1, 2, 3)]
     for search in searches:
@@ -127,8 +156,11 @@ def test_prune_removes_old_searches_on_all_hosts_but_none_that_is_used(
     names = [search.file.study for search in searches]
     seen = Store.open(Path(remote("second")))
     assert main(["show", "--store", remote("second"), names[1]]) == 0
-    with extending(searches[0].store.root, names[0]):
+    with extending(searches[0].store, names[0]), monkeypatch.context() as patch:
         assert prune(Store.open(Path(remote("first"))).root, keep=1).searches == 1
+        patch.setattr(RemoteSearches, "is_extended", lambda *_: False)  # it begins after prune has looked
+        assert prune(Store.open(Path(remote("second"))).root, keep=1).searches == 0
+        assert prune(Store.open(Path(remote("first"))).root, keep=1).searches == 0
     there = {name.split("/")[1] for name in remote_at(remote("first")).files.names("tunings/")}
     assert there == {names[0], names[2]}
     assert prune(Store.open(Path(remote("first"))).root, keep=1).searches == 1

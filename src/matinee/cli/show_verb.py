@@ -18,7 +18,7 @@ from matinee.store import Store
 from matinee.store.documents import TUNINGS
 from matinee.store.entries import entries_of
 from matinee.store.identity import check_usable
-from matinee.store.remote.searches import bring_searches
+from matinee.store.remote import remote_of
 from matinee.store.versions import is_version
 
 _SHORTEST: Final = 4  # characters of a digest
@@ -67,7 +67,9 @@ def _one_of(digests: Sequence[str], name: str, kind: str) -> str | None:
 
 
 def _searches(store: Store) -> list[str]:
-    bring_searches(store.root)
+    """The searches of the store; in an object store, those of this host that were not written back are among them."""
+    if remote := remote_of(store.root):
+        remote.searches.bring_all()
     return [folder.name for folder in entries_of(store.root, TUNINGS)]
 
 

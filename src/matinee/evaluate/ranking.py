@@ -24,6 +24,8 @@ Scorer = Callable[[Codes], Scores]  # user codes [n] -> scores of all movies [n,
 
 TOP = 10
 _CELLS = 1 << 21  # scores per thread at a time: 8 MB
+# With fewer users at a time, reading the vectors of a million movies takes ten times as long as multiplying them.
+_FEWEST_USERS = 32
 
 
 @dataclass(frozen=True)
@@ -197,7 +199,7 @@ def measure_shared_order(
 
 
 def _by_chunks(work: Callable[[tuple[int, int]], None], task: Task) -> None:
-    step = max(_CELLS // max(task.movies, 1), 1)
+    step = max(_CELLS // max(task.movies, 1), _FEWEST_USERS)
     chunks = [(start, min(start + step, len(task.users))) for start in range(0, len(task.users), step)]
     progress.begin("ranking lists", total=len(task.users), unit="users")
     # The products of a block are small: one thread per block is faster than all threads on one block.
@@ -214,15 +216,27 @@ class _Block:
     seen: tuple[NDArray[np.int64], Codes]  # user's place and movie
     starts: NDArray[np.int64]
     liked: Codes  # user i of the block has liked[starts[i]:starts[i+1]]
-    wanted: NDArray[np.bool_]  # the same, [users, movies]
+    pairs: NDArray[np.int64]  # the same as user * movies + movie, each once, in order
+    movies: int
 
     @classmethod
     def of(cls, task: Task, start: int, stop: int) -> "_Block":
         relevant = task.relevant.starts[start : stop + 1]
-        places, movies = task.relevant.chunk(start, stop)
-        wanted = np.zeros((stop - start, task.movies), np.bool_)
-        wanted[places, movies] = True
-        return cls(slice(start, stop), task.seen.chunk(start, stop), relevant - relevant[0], movies, wanted)
+        places, liked = task.relevant.chunk(start, stop)
+        pairs = np.unique(places * task.movies + liked)
+        seen = task.seen.chunk(start, stop)
+        return cls(slice(start, stop), seen, relevant - relevant[0], liked, pairs, task.movies)
+
+    def count_liked(self) -> NDArray[np.int64]:
+        """The number of movies that each user liked."""
+        return np.bincount(self.pairs // self.movies, minlength=len(self.starts) - 1)
+
+    def find_liked(self, shown: Codes) -> NDArray[np.bool_]:
+        """Whether the user liked a movie of the user's list, [users, length]; -1 is no movie."""
+        asked = np.arange(len(shown))[:, None] * self.movies + shown
+        places = np.minimum(np.searchsorted(self.pairs, asked), len(self.pairs) - 1)
+        found: NDArray[np.bool_] = (self.pairs[places] == asked) & (shown >= 0)
+        return found
 
     def hide_seen(self, scores: Scores) -> Scores:
         """The same scores, with -inf for seen movies."""
@@ -247,8 +261,7 @@ class _UserSums:
 
     def add(self, block: _Block, shown: Codes, ahead: NDArray[np.int64] | None) -> None:
         """Add the lists of the users of a block [users, length], and the movies before the first liked one."""
-        hits = np.take_along_axis(block.wanted, np.maximum(shown, 0), axis=1) & (shown >= 0)
-        relevant = np.count_nonzero(block.wanted, axis=1)
+        hits, relevant = block.find_liked(shown), block.count_liked()
         for place, length in enumerate(self._lengths):
             first, discount = hits[:, :length], _discount(length)
             best = np.concatenate([[1.0], np.cumsum(discount)])  # by number of relevant movies

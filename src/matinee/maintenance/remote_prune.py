@@ -27,7 +27,6 @@ from matinee.store.locks import lock_folder
 from matinee.store.remote import Remote
 from matinee.store.remote.eviction import announce_pruned, remove_cached
 from matinee.store.remote.leases import Lease
-from matinee.store.remote.searches import forget_search, is_extended
 from matinee.store.remote.server import PROBES, server_time
 from matinee.store.remote.stored import StoredFolder
 from matinee.store.remote.transfers import transfer_all
@@ -83,20 +82,20 @@ def _prune_outline(
 ) -> Pruned:
     """Prune the outline, remove the same plain files there, and add the new entries of its log to that of the store."""
     files = [name for name in remote.files.names() if "/" in name and (outline / name).exists()]
-    before = len(_lines(outline))
+    files = [name for name in files if not name.startswith(f"{TUNINGS}/")]
+    before, searches = len(_lines(outline)), 0
     done = decide(outline)
     for line in _lines(outline)[before:]:
         entry = json.loads(line)
-        facts = {name: entry[name] for name in ("version", "search") if name in entry}
-        if facts:
-            registry.record(entry["action"], **facts)
+        if "version" in entry:
+            registry.record(entry["action"], version=entry["version"])
+        if "search" in entry and remote.searches.remove(entry["search"]):
+            registry.record(entry["action"], search=entry["search"])
+            searches += 1
     for name in files:  # not those that came later
         if not (outline / name).exists():
             remote.files.remove(name)
-    for study in {name.split("/")[1] for name in files if name.startswith(f"{TUNINGS}/")}:
-        if not (outline / TUNINGS / study).exists():
-            forget_search(remote, study)
-    return done
+    return replace(done, searches=searches)
 
 
 def _write_outline(
@@ -107,9 +106,10 @@ def _write_outline(
     for name in (LOG, POINTER):
         with contextlib.suppress(FileNotFoundError):
             (outline / name).write_bytes((remote.root / name).read_bytes())
+    used_searches = {study for study in remote.searches.names() if remote.searches.is_extended(study)}
     for each in remote.files.listed():
         name = each.key.removeprefix("files/")
-        if not is_extended(remote, name):
+        if not (name.startswith(f"{TUNINGS}/") and name.split("/")[1] in used_searches):
             (outline / name).parent.mkdir(parents=True, exist_ok=True)
             (outline / name).touch()
             os.utime(outline / name, (each.modified.timestamp(), each.modified.timestamp()))

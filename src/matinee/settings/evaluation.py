@@ -49,8 +49,8 @@ class GateSettings(Section):
         le=1,
         description="Maximum loss in nDCG@10 of a candidate's lists against the champion's. A candidate is held if it "
         "loses more and the 95% interval of the difference excludes 0. For ratings, the rule is skipped if there are "
-        "fewer than 100 users to measure. For plays, there are two differences. A candidate is held if there are fewer "
-        "than 10 users to measure, and its lists are also compared with a list of the most popular movies.",
+        "fewer than 100 users to measure. For plays, the rule differs in two ways. With fewer than 10 users "
+        "to measure, the candidate is held. Its lists are also compared with a list of the most popular movies.",
     )
     slices: bool = Field(
         True,

@@ -11,11 +11,11 @@ from matinee.formats.tuning import GoalResult, TuningResult
 from matinee.pipeline.tuning.decision import decide
 from matinee.pipeline.tuning.search import Call, Tuning, run_call
 from matinee.pipeline.tuning.settings_file import settings_toml
+from matinee.pipeline.tuning.sharing import share_search
 from matinee.settings.space import with_values
 from matinee.store import Store, progress
 from matinee.store.files import write_bytes, write_json
 from matinee.store.output import writing_to
-from matinee.store.remote.searches import share_search
 from matinee.train.device_lock import device_name, hold
 
 BEST, PAGE = "best.toml", "report.html"
@@ -65,13 +65,13 @@ def run_search(
                 progress.set_heading(_heading(calls, trials=trials))
                 with hold(device):
                     run(calls)
-                _share(search)
+                share_search(search.store, search.file.study)
         for goal in search.file.goals:
             for calls in _batches(search.repeat_calls(goal, workers=workers), workers):
                 progress.set_heading(f"repeats of the best ({goal})")
                 with hold(device):
                     run(calls)
-                _share(search)
+                share_search(search.store, search.file.study)
         progress.set_heading("")
         results = [decide(search, goal) for goal in search.file.goals]
         return _write(search, results, seconds=time.monotonic() - started, out=out)
@@ -99,11 +99,6 @@ def chosen_values(results: Sequence[GoalResult]) -> dict[str, float | int]:
     return found
 
 
-def _share(search: Tuning) -> None:
-    """Let other hosts continue from here, if the store is in an object store."""
-    share_search(search.store.root, search.file.study)
-
-
 def _batches(calls: list[Call], size: int) -> list[list[Call]]:
     return [calls[start : start + size] for start in range(0, len(calls), size)]
 
@@ -129,7 +124,7 @@ def _write(search: Tuning, results: list[GoalResult], *, seconds: float, out: Pa
     write_bytes(search.folder / BEST, text)
     write_bytes(search.folder / PAGE, page)
     write_json(search.folder / TuningResult.NAME, result)
-    _share(search)
+    share_search(search.store, search.file.study)
     if out is not None:
         for path, data in ((Path(result.out), text), (Path(result.page), page)):
             with writing_to(path) as file:

@@ -21,6 +21,7 @@ from matinee.errors.text import shown
 from matinee.formats.manifests import SplitManifest
 from matinee.formats.tuning import Goal, SearchedRange, SearchedValues, StudyFile, TrialState
 from matinee.pipeline.tuning.scores import TrialFit
+from matinee.pipeline.tuning.sharing import bring_search, extending
 from matinee.pipeline.tuning.trials import PrunedError, Trials, check_installed
 from matinee.registry import now
 from matinee.settings import Settings
@@ -34,7 +35,6 @@ from matinee.store.files import write_json
 from matinee.store.identity import refuse_link
 from matinee.store.locks import lock
 from matinee.store.progress import Listener, Progress, silent
-from matinee.store.remote.searches import bring_searches, extending
 
 FINALISTS: Final = 3  # trials that are repeated, besides the base settings
 REPEATS: Final = 4  # with other seeds and other valid rows; with fewer, small gains are not believed
@@ -113,7 +113,8 @@ class Tuning:
         )
         folder = store.folder(TUNINGS, file.study)
         refuse_link(folder.parent)
-        bring_searches(store.root, file.study)
+        refuse_link(folder)
+        bring_search(store, file.study)
         with contextlib.suppress(
             StoreError, FileNotFoundError
         ):  # a first search, or a damaged file to replace
@@ -144,7 +145,7 @@ class Tuning:
                     f"Another process is using the search {self.folder}. Wait until it has ended; the same command "
                     "then continues with its trials."
                 )
-            with extending(self.store.root, self.file.study):
+            with extending(self.store, self.file.study):
                 yield
         finally:
             os.close(handle)

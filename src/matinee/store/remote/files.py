@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from matinee.store.digests import file_digest
-from matinee.store.documents import DONE, FORGOTTEN, SERIES, TUNED
+from matinee.store.documents import DONE, FORGOTTEN, SERIES, TUNED, TUNINGS
 from matinee.store.files import replacing, write_json
 from matinee.store.locks import lock_folder
 from matinee.store.remote.objects import ListedObject, Objects
@@ -48,8 +48,8 @@ class RemoteFiles:
             write_json(self.root / _STATE, {**known})
             return {name for name in ROOT_FILES if _bytes(self.root / name) != before[name]}
 
-    def pull(self, name: str) -> bool:
-        """Bring one file into the cache; returns False if there is none."""
+    def pull(self, name: str, *, again: bool = False) -> bool:
+        """Bring one file into the cache; returns False if there is none. With `again`, it is fetched in any case."""
         with lock_folder(self.root / "files"):
             there = next(
                 (each for each in self.objects.list(_folder_of(name)) if each.key == _key(name)), None
@@ -58,19 +58,19 @@ class RemoteFiles:
                 (self.root / name).unlink(missing_ok=True)
                 return False
             known = self._known()
-            if not (self.root / name).is_file() or known.get(name) != there.e_tag:
+            if again or not (self.root / name).is_file() or known.get(name) != there.e_tag:
                 self._fetch(name)
                 write_json(self.root / _STATE, {**known, name: there.e_tag or ""})
         return True
 
-    def pull_all(self, prefix: str = "") -> None:
-        """Bring all files whose names have a prefix into the cache, and remove from it those that are gone there."""
-        there = self.names(prefix)
+    def pull_all(self) -> None:
+        """Bring all files but those of searches into the cache, and remove from it those that are gone there."""
+        there = {name for name in self.names() if not _is_of_search(name)}
         for name in there:
             self.pull(name)
-        for name in self._known().keys() - there:  # a file that was never there waits for its push
-            if name.startswith(prefix):
-                self._drop(name)
+        for name in self.known().difference(there):  # a file that was never there waits for its push
+            if not _is_of_search(name):
+                self.drop(name)
 
     def push(self, name: str, *, reads_back: bool = False) -> bool:
         """Write a file of the cache to the object store. Returns False if it differs when it is read back."""
@@ -80,6 +80,23 @@ class RemoteFiles:
                 return False  # unknown, so the next `pull` fetches it
             write_json(self.root / _STATE, {**self._known(), name: e_tag or ""})
             return True
+
+    def push_unchanged(self, name: str) -> bool:
+        """Write a file of the cache, unless the object is another one than the cache has had; returns whether it did.
+
+        The file is read into memory.
+        """
+        with lock_folder(self.root / "files"):
+            data, there = (self.root / name).read_bytes(), self.objects.get(_key(name))
+            if there is None:
+                is_ours = self.objects.create(_key(name), data)
+            else:
+                is_known = there.tag.get("e_tag") == self._known().get(name)
+                is_ours = is_known and self.objects.swap(_key(name), data, there.tag)
+            if is_ours:
+                found = self.objects.find(_key(name))
+                write_json(self.root / _STATE, {**self._known(), name: (found and found.e_tag) or ""})
+            return is_ours
 
     def _is_there(self, name: str) -> bool:
         """Whether the object of a file has its bytes."""
@@ -111,18 +128,33 @@ class RemoteFiles:
         """The objects of the files in the folder that a prefix names."""
         return self.objects.list(_folder_of(prefix))
 
-    def _drop(self, name: str) -> None:
+    def known(self, prefix: str = "") -> set[str]:
+        """The files whose names have a prefix that the cache has had from there."""
+        return {name for name in self._known() if name.startswith(prefix)}
+
+    def drop(self, name: str) -> None:
         """Remove a file of the cache, and its folder if nothing else is in it."""
         self.drop_state(name)
-        (self.root / name).unlink(missing_ok=True)
+        self._remove_here(name)
         if "/" in name:
             with contextlib.suppress(OSError):
                 (self.root / name).parent.rmdir()
 
+    def _remove_here(self, name: str) -> None:
+        path = self.root / name
+        path.with_name(f"{path.name}-journal").unlink(
+            missing_ok=True
+        )  # SQLite would apply it to a later database
+        path.unlink(missing_ok=True)
+
     def _fetch(self, name: str) -> None:
-        (self.root / name).parent.mkdir(parents=True, exist_ok=True)
-        with replacing(self.root / name) as fresh:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as fresh:
             self.objects.download(_key(name), fresh)
+            path.with_name(f"{path.name}-journal").unlink(
+                missing_ok=True
+            )  # SQLite would apply it to this database
 
     def _known(self) -> dict[str, str]:
         try:
@@ -130,6 +162,10 @@ class RemoteFiles:
         except (FileNotFoundError, ValueError):
             return {}
         return {str(name): str(e_tag) for name, e_tag in found.items()} if isinstance(found, dict) else {}
+
+
+def _is_of_search(name: str) -> bool:
+    return name.startswith(f"{TUNINGS}/")
 
 
 def _key(name: str) -> str:

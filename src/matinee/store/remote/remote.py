@@ -23,6 +23,7 @@ from matinee.store.remote.log import RemoteLog
 from matinee.store.remote.marker import find_marker
 from matinee.store.remote.objects import Objects
 from matinee.store.remote.restoring import check_complete
+from matinee.store.remote.searches import RemoteSearches
 from matinee.store.remote.source_cache import drop_sources
 from matinee.store.remote.stored import DamagedFolderError
 from matinee.store.remote.turns import turn
@@ -102,6 +103,11 @@ class Remote:
     def files(self) -> RemoteFiles:
         """Its plain files."""
         return RemoteFiles(self.root, self.objects)
+
+    @cached_property
+    def searches(self) -> RemoteSearches:
+        """Its searches for settings."""
+        return RemoteSearches(self.files)
 
     @cached_property
     def leases(self) -> RunLeases:
@@ -201,6 +207,7 @@ class Remote:
             if not folder.suffix and folder.name not in (damaged or ()):
                 self.fetch("releases", folder.name)  # removes one that is gone
         self.files.pull_all()
+        self.searches.bring_all()
 
     def _bring_manifests(self) -> None:
         """Bring the folder that says what the store holds: of the champion, or else of the last dataset."""

@@ -1,59 +1,116 @@
 """Searches for settings of a store in an object store: plain files there, which one process at a time extends.
 
-The files that a search changes are in the cache of its host. They are brought there at its start, and written to the
-object store after each round of trials. So a search that ended on one host continues on another.
+What the object store has is the truth. The process that extends a search brings its files into the cache of its host
+first, and writes them back after each round of trials. What a killed process had not written back is computed again.
 """
 
 import contextlib
+import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from matinee.store.documents import TUNINGS
-from matinee.store.remote.remote import Remote, remote_of
+from matinee.errors import StoreError
+from matinee.store.documents import TRIALS, TUNINGS
+from matinee.store.identity import refuse_link
+from matinee.store.locks import lock
+from matinee.store.remote.files import RemoteFiles
 from matinee.store.remote.turns import holder_of, turn
 
 
-def bring_searches(root: Path, study: str = "") -> None:
-    """Make the searches of the cache those of the object store, if the store is in one: all, or one by its digest."""
-    if remote := remote_of(root):
-        remote.files.pull_all(f"{TUNINGS}/{study}")
+@dataclass(frozen=True)
+class RemoteSearches:
+    """The searches of a store in an object store; `files` are its plain files."""
 
+    files: RemoteFiles
 
-def share_search(root: Path, study: str) -> None:
-    """Write the files of a search to the object store, if the store is in one. No trial may be running."""
-    if remote := remote_of(root):
-        for path in sorted((root / TUNINGS / study).iterdir()):
-            if path.is_file() and not path.name.startswith("."):
-                remote.files.push(f"{TUNINGS}/{study}/{path.name}")
+    def names(self) -> list[str]:
+        """The digests of the searches there."""
+        return sorted({name.split("/")[1] for name in self.files.names(f"{TUNINGS}/")})
 
+    def bring(self, study: str) -> None:
+        """Make the search of the cache the one there, unless a process of this host extends it.
 
-@contextlib.contextmanager
-def extending(root: Path, study: str) -> Iterator[None]:
-    """Keep processes on other hosts out of a search during the block, and bring its files first.
+        One that was never written back stays.
+        """
+        folder = self._folder(study)
+        refuse_link(folder)
+        if not folder.is_dir():
+            self._bring(study)
+            return
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            if lock(handle, wait=False):
+                self._bring(study)
+        finally:
+            os.close(handle)
 
-    Raises StoreError if one is in it.
-    """
-    remote = remote_of(root)
-    if remote is None:
-        yield
-        return
-    with turn(remote.objects, _turn_of(study), waits=False, what=f"the search {study} of {remote.name}"):
-        bring_searches(root, study)
-        yield
+    def bring_all(self) -> None:
+        """Make all searches of the cache those there."""
+        there = self.names()
+        for study in there:
+            self.bring(study)
+        for study in {name.split("/")[1] for name in self.files.known(f"{TUNINGS}/")}.difference(there):
+            self.bring(study)
 
+    def share(self, study: str) -> None:
+        """Write the files of a search back. No trial may be running.
 
-def is_extended(remote: Remote, name: str) -> bool:
-    """Whether a plain file is of a search that a process on any host extends."""
-    folder, _, rest = name.partition("/")
-    study = rest.partition("/")[0]
-    return folder == TUNINGS and holder_of(remote.objects, _turn_of(study)) is not None
+        Raises StoreError if another process has written it back meanwhile: this one was stopped for too long.
+        """
+        place = f"{TUNINGS}/{study}"
+        if not self.files.push_unchanged(f"{place}/{TRIALS}"):
+            raise StoreError(
+                f"Another process has continued the search {study} of {self._place} meanwhile. Run the same command "
+                "again, which continues from there."
+            )
+        for path in sorted(self._folder(study).iterdir()):
+            if path.suffix in (".json", ".toml", ".html") and not path.name.startswith("."):
+                self.files.push(f"{place}/{path.name}")
 
+    @contextlib.contextmanager
+    def extending(self, study: str) -> Iterator[None]:
+        """Keep other processes out of a search during the block, and bring its files first.
 
-def forget_search(remote: Remote, study: str) -> None:
-    """Remove what is left of a search whose files were removed."""
-    remote.objects.delete([_turn_of(study)])
-    shutil.rmtree(remote.root / TUNINGS / study, ignore_errors=True)
+        Call it under the lock of the folder in the cache. Raises StoreError if a process on another host is in it.
+        """
+        with self._turn(study):
+            self._bring(study)
+            yield
+
+    def is_extended(self, study: str) -> bool:
+        """Whether a process on any host extends a search."""
+        return holder_of(self.files.objects, _turn_of(study)) is not None
+
+    def remove(self, study: str) -> bool:
+        """Remove a search there and from the cache; returns False if a process extends it."""
+        with contextlib.suppress(StoreError), self._turn(study):
+            for name in self.files.names(f"{TUNINGS}/{study}/"):
+                self.files.remove(name)
+            self.files.objects.delete([_turn_of(study)])
+            shutil.rmtree(self._folder(study), ignore_errors=True)
+            return True
+        return False
+
+    @property
+    def _place(self) -> str:
+        return self.files.objects.address.text
+
+    def _folder(self, study: str) -> Path:
+        return self.files.root / TUNINGS / study
+
+    def _turn(self, study: str) -> contextlib.AbstractContextManager[None]:
+        what = f"the search {study} of {self._place}"
+        return turn(self.files.objects, _turn_of(study), waits=False, what=what)
+
+    def _bring(self, study: str) -> None:
+        prefix = f"{TUNINGS}/{study}/"
+        there = self.files.names(prefix)
+        for name in there:
+            self.files.pull(name, again=True)
+        for name in self.files.known(prefix).difference(there):
+            self.files.drop(name)
 
 
 def _turn_of(study: str) -> str:

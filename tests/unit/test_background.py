@@ -2,11 +2,12 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
 from matinee.store import progress
-from matinee.store.background import AbandonedError, in_background
+from matinee.store.background import AbandonedError, in_background, map_stoppable
 
 
 def test_the_result_and_the_error_of_the_work_arrive() -> None:
@@ -41,3 +42,14 @@ def test_the_work_is_not_shown() -> None:
         with in_background(lambda: progress.begin("something else")) as done:
             done()
         assert shown.now().what == "drawing plots"
+
+
+def test_a_second_signal_does_not_let_the_rest_be_done() -> None:
+    done: list[int] = []
+    with pytest.raises(KeyboardInterrupt), ThreadPoolExecutor(1) as pool:
+        pieces = map_stoppable(pool, done.append, range(100_000))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Future, "cancel", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+            for _ in pieces:
+                raise KeyboardInterrupt
+    assert len(done) < 100_000

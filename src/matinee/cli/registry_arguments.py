@@ -46,7 +46,7 @@ def add_registry_verbs(verb: Verb) -> None:
 def _add_changes(verb: Verb) -> None:
     """The verbs that change what the store has."""
     promote = verb(
-        "promote", "verbs.promote", "Make a release, or a candidate that the gate held, the champion."
+        "promote", "verbs.promote", "Turn a release, or a candidate that the gate held, into the champion."
     )
     add_store(promote)
     promote.add_argument(

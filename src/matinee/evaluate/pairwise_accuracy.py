@@ -13,6 +13,7 @@ from matinee.evaluate.pairwise_accuracy_kernel import count_in_order
 from matinee.evaluate.ranking import CodesByUser
 from matinee.formats.metrics import PairOrder
 from matinee.release.arrays import Codes
+from matinee.store.background import map_stoppable
 from matinee.store.system import available_cores
 
 _LEVELS = 128  # finer ratings are binned into this many steps
@@ -47,7 +48,7 @@ def _share(
         count_in_order(starts - starts[0], levels[rows], score[rows], count, right[chunk], pairs[chunk])
 
     with ThreadPoolExecutor(available_cores()) as pool:
-        for _ in pool.map(work, _user_chunks(len(right))):
+        for _ in map_stoppable(pool, work, _user_chunks(len(right))):
             pass
     there = pairs > 0
     if not there.any():

@@ -18,14 +18,16 @@ from matinee.formats.metrics import RankingFigures
 from matinee.recommend.kernel import keep_best
 from matinee.release.arrays import Codes, Scores
 from matinee.store import progress
+from matinee.store.background import map_stoppable
 from matinee.store.system import available_cores
 
 Scorer = Callable[[Codes], Scores]  # user codes [n] -> scores of all movies [n, movies]; higher is better
 
 TOP = 10
 _CELLS = 1 << 21  # scores per thread at a time: 8 MB
-# With fewer users at a time, reading the vectors of a million movies takes ten times as long as multiplying them.
-_FEWEST_USERS = 32
+_FEWEST_USERS = (
+    32  # with fewer, to read the vectors of a million movies takes ten times as long as to multiply them
+)
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,8 @@ def measure_orders(
 
     def work(chunk: tuple[int, int]) -> None:
         block = _Block.of(task, *chunk)
-        scores = block.hide_seen(score(task.users[slice(*chunk)]))
+        scores = score(task.users[slice(*chunk)])
+        scores[block.seen] = -np.inf
         for offset, result in zip(offsets, results, strict=True):
             shown = top(scores, offset, size=result.length)
             ahead = np.empty(len(scores), np.int64)
@@ -204,7 +207,7 @@ def _by_chunks(work: Callable[[tuple[int, int]], None], task: Task) -> None:
     progress.begin("ranking lists", total=len(task.users), unit="users")
     # The products of a block are small: one thread per block is faster than all threads on one block.
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(available_cores()) as pool:
-        for _ in pool.map(work, chunks):
+        for _ in map_stoppable(pool, work, chunks):
             progress.advance(step)
 
 
@@ -237,11 +240,6 @@ class _Block:
         places = np.minimum(np.searchsorted(self.pairs, asked), len(self.pairs) - 1)
         found: NDArray[np.bool_] = (self.pairs[places] == asked) & (shown >= 0)
         return found
-
-    def hide_seen(self, scores: Scores) -> Scores:
-        """The same scores, with -inf for seen movies."""
-        scores[self.seen] = -np.inf
-        return scores
 
 
 class _UserSums:

@@ -8,8 +8,8 @@ from matinee.settings.ingest import Section
 class EvaluateSettings(Section):
     temporal: bool = Field(
         True,
-        description="Whether to fit a quick model on older ratings and test it on the latest tenth. The same model is "
-        "also tested on a random tenth, and both results are reported. This is skipped for data without dates.",
+        description="Whether to fit a quick model on older ratings and test it on the latest tenth. For comparison, "
+        "another one is fitted without a random tenth and tested on that. This is skipped for data without dates.",
     )
     # nDCG@10 of so many users has a standard error of .0006 on 100 M ratings (docs/notes.md).
     ranking_users: int = Field(

@@ -92,9 +92,9 @@ class TrainSettings(Section):
         None,
         ge=0,
         le=10,
-        description="Strength of the L2 regularization. In each step, it applies only to the embeddings of "
-        "the users and movies of the step's rows; with adam, it applies to all weights. Raise it if the validation RMSE rises while the training loss "
-        "falls.",
+        description="Strength of the L2 regularization. In each step, it applies only to the embeddings of the users "
+        "and movies of the step's rows; with adam, it applies to all weights. Raise it if the validation RMSE rises "
+        "while the training loss falls.",
     )
     sampler_rank: int | None = Field(
         None,

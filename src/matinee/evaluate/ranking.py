@@ -25,9 +25,7 @@ Scorer = Callable[[Codes], Scores]  # user codes [n] -> scores of all movies [n,
 
 TOP = 10
 _CELLS = 1 << 21  # scores per thread at a time: 8 MB
-_FEWEST_USERS = (
-    32  # with fewer, to read the vectors of a million movies takes ten times as long as to multiply them
-)
+_FEWEST_USERS = 32  # with fewer, most of the time goes to reading the movies' vectors
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ class EvaluateSettings(Section):
     temporal: bool = Field(
         True,
         description="Whether to fit a quick model on older ratings and test it on the latest tenth. For comparison, "
-        "another one is fitted without a random tenth and tested on that. This is skipped for data without dates.",
+        "a second quick model is fitted without a random tenth of the ratings and tested on that tenth. This is "
+        "skipped for data without dates.",
     )
     # nDCG@10 of so many users has a standard error of .0006 on 100 M ratings (docs/notes.md).
     ranking_users: int = Field(
@@ -107,9 +108,9 @@ class GateSettings(Section):
     )
     decay: bool = Field(
         True,
-        description="Whether to hold a candidate if small losses have added up since the anchor. At first, the "
-        "anchor is the first release. Later, a release that is significantly better than the anchor, or that a person "
-        "chooses by promote or rollback, becomes the anchor.",
+        description="Whether to hold a candidate if small losses have added up since an earlier release, the "
+        "anchor. At first, that is the first release. Later, a release that is significantly better than the anchor, "
+        "or that a person chooses by promote or rollback, becomes the anchor.",
     )
     decay_tolerances: float = Field(
         2.0,

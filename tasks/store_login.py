@@ -27,8 +27,8 @@ class _Client(BaseModel):
 class _AwsCredentials(BaseModel):
     """Prefect's AWS Credentials block, with the variables that hold the same."""
 
-    aws_access_key_id: str | None = Field(None, serialization_alias="AWS_ACCESS_KEY_ID")
-    aws_secret_access_key: str | None = Field(None, serialization_alias="AWS_SECRET_ACCESS_KEY")
+    aws_access_key_id: str = Field(serialization_alias="AWS_ACCESS_KEY_ID")
+    aws_secret_access_key: str = Field(serialization_alias="AWS_SECRET_ACCESS_KEY")
     aws_session_token: str | None = Field(None, serialization_alias="AWS_SESSION_TOKEN")
     region_name: str | None = Field(None, serialization_alias="AWS_REGION")
     aws_client_parameters: _Client = Field(_Client(), exclude=True)
@@ -65,7 +65,10 @@ def load_credentials(block: str | None) -> None:
             f"Prefect has no block {shown(block, 80)!r}. Create it in the UI under Blocks, or leave out "
             "credentials_block and set the variables for the worker."
         ) from None
-    os.environ.update(_variables(kind, data, block))
+    found = _variables(kind, data, block)
+    if "AWS_ACCESS_KEY_ID" in found:
+        os.environ.pop("AWS_SESSION_TOKEN", None)  # of other keys
+    os.environ.update(found)
     reconnect()
 
 

@@ -16,6 +16,7 @@ from matinee.errors import ConfigError
 from matinee.ops.inbox_watcher import InboxWatcher, _NotNow
 from matinee.sample import write_sample
 from matinee.settings.parse import read_settings
+from matinee.store.remote import local_store, remote_of
 from matinee.store.remote.address import parse_address
 from matinee.store.remote.objects import Objects
 
@@ -104,11 +105,16 @@ class AwsCredentials(Block):
 
 
 def test_a_run_takes_its_credentials_from_a_block_and_shows_them_nowhere(
-    remote: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    remote: Callable[[str], str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     from matinee.flows.recommend import recommend
 
-    store = remote("first")
+    store, clients = remote("first"), []
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "of other keys")
     names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
     Secret(value=json.dumps({name: f"planted-{name}" for name in names})).save("films", overwrite=True)
     Secret(value=json.dumps({"PATH": "/tmp"})).save("other", overwrite=True)
@@ -133,6 +139,14 @@ def test_a_run_takes_its_credentials_from_a_block_and_shows_them_nowhere(
         with pytest.raises(ConfigError, match="There is no store at"):  # the bucket has answered
             recommend(store=store, credentials_block=block)
         assert os.environ["AWS_ACCESS_KEY_ID"] == key
+        assert "AWS_SESSION_TOKEN" not in os.environ
+        asked = remote_of(local_store(store))
+        assert asked is not None
+        clients.append(asked.objects._clients)
+    assert clients[0] is not clients[1]  # made again, with the keys of the second block
+    shown = "".join((*capfd.readouterr(), caplog.text))
+    assert "There is no store at" in shown
+    assert "planted-" not in shown
     kept = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
     assert kept
     assert not any(b"planted-" in data for data in kept)

@@ -1,5 +1,6 @@
 """Compiled loops are found again only for the code that they were compiled from."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -50,6 +51,16 @@ def test_empty_files_are_compiled_again_and_other_damage_is_named(chosen: Path) 
         else:
             assert found is None
     assert compiled.damaged_loops(ValueError()) is None
+
+
+def test_loops_that_cannot_be_written_are_not_damaged(chosen: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("numba.core.caching.IndexDataCacheFile.save", refuse)
+    with pytest.raises(OSError, match="No space") as failed:
+        compiled.njit(cache=True)(_double)(3)
+    assert compiled.damaged_loops(failed.value) is None
 
 
 def test_a_folder_that_cannot_be_written_is_replaced_by_the_cache_of_the_user(

@@ -13,6 +13,7 @@ from matinee.cli.show_search import search_lines, show_search
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.formats.manifests import EvaluationManifest
+from matinee.pipeline.tuning.sharing import bring_search
 from matinee.registry import CHAMPION, Registry
 from matinee.store import Store
 from matinee.store.documents import TUNINGS
@@ -36,6 +37,7 @@ def show(call: argparse.Namespace) -> Outcome:
         facts = show_dataset(store, dataset)
         return Outcome(facts.model_dump(), list(dataset_lines(facts)))
     elif study := _one_of(_searches(store), name, TUNINGS):
+        bring_search(store, study)
         search = show_search(store, study)
         return Outcome(search.model_dump(), list(search_lines(search)))
     elif judged := _evaluation(store, name):
@@ -67,10 +69,8 @@ def _one_of(digests: Sequence[str], name: str, kind: str) -> str | None:
 
 
 def _searches(store: Store) -> list[str]:
-    """The searches of the store; in an object store, those of this host that were not written back are among them."""
-    if remote := remote_of(store.root):
-        remote.searches.bring_all()
-    return [folder.name for folder in entries_of(store.root, TUNINGS)]
+    remote = remote_of(store.root)
+    return remote.searches.listed() if remote else [path.name for path in entries_of(store.root, TUNINGS)]
 
 
 def _evaluation(store: Store, name: str) -> EvaluationManifest | None:

@@ -24,7 +24,7 @@ from matinee.store.system import available_cores
 Scorer = Callable[[Codes], Scores]  # user codes [n] -> scores of all movies [n, movies]; higher is better
 
 TOP = 10
-_CELLS = 1 << 21  # scores per thread at a time: 8 MB
+_CELLS, _MOST_CELLS = 1 << 21, 1 << 28  # scores at a time: 8 MB per thread if possible, 1 GB in all threads
 _FEWEST_USERS = 32  # with fewer, most of the time goes to reading the movies' vectors
 
 
@@ -201,10 +201,11 @@ def measure_shared_order(
 
 def _by_chunks(work: Callable[[tuple[int, int]], None], task: Task) -> None:
     step = max(_CELLS // max(task.movies, 1), _FEWEST_USERS)
+    threads = max(min(available_cores(), _MOST_CELLS // (step * max(task.movies, 1))), 1)
     chunks = [(start, min(start + step, len(task.users))) for start in range(0, len(task.users), step)]
     progress.begin("ranking lists", total=len(task.users), unit="users")
     # The products of a block are small: one thread per block is faster than all threads on one block.
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(available_cores()) as pool:
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:
         for _ in map_stoppable(pool, work, chunks):
             progress.advance(step)
 
@@ -224,8 +225,7 @@ class _Block:
     def of(cls, task: Task, start: int, stop: int) -> "_Block":
         relevant = task.relevant.starts[start : stop + 1]
         places, liked = task.relevant.chunk(start, stop)
-        pairs = np.unique(places * task.movies + liked)
-        seen = task.seen.chunk(start, stop)
+        seen, pairs = task.seen.chunk(start, stop), np.unique(places * task.movies + liked)
         return cls(slice(start, stop), seen, relevant - relevant[0], liked, pairs, task.movies)
 
     def count_liked(self) -> NDArray[np.int64]:

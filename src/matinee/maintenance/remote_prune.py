@@ -67,7 +67,7 @@ def prune_remote(remote: Remote, decide: Callable[[Path], Pruned]) -> Pruned:
             registry.record("prune", candidate=candidate)
         announce_pruned(remote.files, removed)
         _remove_abandoned(remote, there, leases)
-    size = sum(whole[place].size for place in removed)
+    size = done.bytes + sum(whole[place].size for place in removed)
     return replace(
         done,
         held_removed=held_removed,
@@ -83,19 +83,21 @@ def _prune_outline(
     """Prune the outline, remove the same plain files there, and add the new entries of its log to that of the store."""
     files = [name for name in remote.files.names() if "/" in name and (outline / name).exists()]
     files = [name for name in files if not name.startswith(f"{TUNINGS}/")]
-    before, searches = len(_lines(outline)), 0
+    before, searches, size = len(_lines(outline)), 0, 0
     done = decide(outline)
     for line in _lines(outline)[before:]:
         entry = json.loads(line)
         if "version" in entry:
             registry.record(entry["action"], version=entry["version"])
-        if "search" in entry and remote.searches.remove(entry["search"]):
-            registry.record(entry["action"], search=entry["search"])
-            searches += 1
+        if study := entry.get("search"):
+            freed = sum(each.size for each in remote.files.listed(f"{TUNINGS}/{study}/"))
+            if remote.searches.remove(study):
+                registry.record(entry["action"], search=study)
+                searches, size = searches + 1, size + freed
     for name in files:  # not those that came later
         if not (outline / name).exists():
             remote.files.remove(name)
-    return replace(done, searches=searches)
+    return replace(done, searches=searches, bytes=size)
 
 
 def _write_outline(

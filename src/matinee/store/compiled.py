@@ -53,17 +53,22 @@ def _folder(module: str, chosen: str) -> Path:
         states = sorted(folder.parent.glob(f"{module}-*"), key=_age)
         for old in states[: max(len(states) - _KEPT + 1, 0)]:
             shutil.rmtree(old, ignore_errors=True)
-    elif any(file.stat().st_size == 0 for file in folder.rglob("*.nb?")):  # the power failed during a write
-        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        with contextlib.suppress(FileNotFoundError):  # another process removes it
+            if any(
+                file.stat().st_size == 0 for file in folder.rglob("*.nb?")
+            ):  # the power failed during a write
+                shutil.rmtree(folder, ignore_errors=True)
     return folder
 
 
 def damaged_loops(error: BaseException) -> Path | None:
     """The folder of the compiled loops that could not be read, if that is why an error was raised."""
-    trace = error.__traceback__
+    trace = None if isinstance(error, OSError) else error.__traceback__
     while trace is not None:
-        is_numbas = trace.tb_frame.f_code.co_filename.endswith("numba/core/caching.py")
-        if is_numbas and (folder := getattr(trace.tb_frame.f_locals.get("self"), "_cache_path", None)):
+        code = trace.tb_frame.f_code
+        reads = code.co_filename.endswith("numba/core/caching.py") and "load" in code.co_name
+        if reads and (folder := getattr(trace.tb_frame.f_locals.get("self"), "_cache_path", None)):
             return Path(folder)
         trace = trace.tb_next
     return None

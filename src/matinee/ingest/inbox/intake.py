@@ -27,7 +27,7 @@ from matinee.store.documents import DONE, Mark, read_as
 from matinee.store.files import replacing, write_json
 from matinee.store.identity import refuse_link
 from matinee.store.paths import KEPT_TITLES, check_apart, source_check
-from matinee.store.remote import pull_file, push_file
+from matinee.store.remote import pull_file, push_file, will_push
 
 Refused = Callable[[str, str], None]  # gets the report of a refused file, and the reason
 
@@ -208,6 +208,7 @@ def _check_name(drop: Path) -> None:
 def remember(store: Store, intake: Intake) -> None:
     """Record that a run is done with these files and settings: the gate has decided on its candidate."""
     with writing(store.root):
+        will_push(store.root, DONE)
         write_json(store.root / DONE, {"mark": intake.mark})
     push_file(store.root, DONE)
 

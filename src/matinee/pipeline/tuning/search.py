@@ -5,10 +5,9 @@ search continues where it was. The flow runs each call as a task.
 """
 
 import contextlib
-import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +20,7 @@ from matinee.errors.text import shown
 from matinee.formats.manifests import SplitManifest
 from matinee.formats.tuning import Goal, SearchedRange, SearchedValues, StudyFile, TrialState
 from matinee.pipeline.tuning.scores import TrialFit
-from matinee.pipeline.tuning.sharing import bring_search, extending
+from matinee.pipeline.tuning.sharing import alone, bring_search
 from matinee.pipeline.tuning.trials import PrunedError, Trials, check_installed
 from matinee.registry import now
 from matinee.settings import Settings
@@ -33,7 +32,6 @@ from matinee.store.disk_errors import writing
 from matinee.store.documents import TUNINGS, read_as
 from matinee.store.files import write_json
 from matinee.store.identity import refuse_link
-from matinee.store.locks import lock
 from matinee.store.progress import Listener, Progress, silent
 
 FINALISTS: Final = 3  # trials that are repeated, besides the base settings
@@ -135,20 +133,9 @@ class Tuning:
         """The folder of the search."""
         return self.store.folder(TUNINGS, self.file.study)
 
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self) -> contextlib.AbstractContextManager[None]:
         """Keep other processes out during the block. Raises StoreError if one is in it."""
-        handle = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            if not lock(handle, wait=False):
-                raise StoreError(
-                    f"Another process is using the search {self.folder}. Wait until it has ended; the same command "
-                    "then continues with its trials."
-                )
-            with extending(self.store, self.file.study):
-                yield
-        finally:
-            os.close(handle)
+        return alone(self.store, self.file.study)
 
     @cached_property
     def trials(self) -> dict[Goal, Trials]:

@@ -13,7 +13,7 @@ from matinee.store.digests import digest_of
 from matinee.store.disk_errors import writing
 from matinee.store.documents import TUNED, Tuned, read_as
 from matinee.store.files import write_json
-from matinee.store.remote import push_file
+from matinee.store.remote import push_file, will_push
 
 _DAY_SECONDS = 86_400
 
@@ -49,6 +49,7 @@ class TunedSettings:
         found = self._found()
         settings = {**(found.settings if found else {}), **values}
         with writing(self.store.root):
+            will_push(self.store.root, TUNED)
             write_json(
                 self.store.root / TUNED, Tuned(at=now(), base=self._digest(), settings=settings, study=study)
             )

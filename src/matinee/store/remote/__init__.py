@@ -1,7 +1,7 @@
 """A store in an object store: the store on this host is its cache."""
 
 from matinee.store.remote.address import MARK, caches, local_store, names_remote
-from matinee.store.remote.remote import Remote, address_of, pull_file, push_file, remote_of
+from matinee.store.remote.remote import Remote, address_of, pull_file, push_file, remote_of, will_push
 from matinee.store.remote.stored import DamagedFolderError
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "pull_file",
     "push_file",
     "remote_of",
+    "will_push",
 ]

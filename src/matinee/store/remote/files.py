@@ -1,6 +1,6 @@
 """The plain files of a store in an object store, `files/NAME`: the series, lists for all users, titles, and so on.
 
-The last writer of a file wins. A file of the cache is replaced if its object has changed.
+The last writer of a file wins, but not of a search. A file of the cache is replaced if its object has changed.
 """
 
 import contextlib
@@ -42,9 +42,9 @@ class RemoteFiles:
                 if name not in there:
                     if known.pop(name, None):  # a file that was never there waits for its push
                         (self.root / name).unlink(missing_ok=True)
-                elif not (self.root / name).is_file() or known.get(name) != there[name].e_tag:
+                elif not (self.root / name).is_file() or known.get(name) != _plain(there[name].e_tag):
                     self._fetch(name)
-                    known[name] = there[name].e_tag or ""
+                    known[name] = _plain(there[name].e_tag)
             write_json(self.root / _STATE, {**known})
             return {name for name in ROOT_FILES if _bytes(self.root / name) != before[name]}
 
@@ -58,9 +58,9 @@ class RemoteFiles:
                 (self.root / name).unlink(missing_ok=True)
                 return False
             known = self._known()
-            if again or not (self.root / name).is_file() or known.get(name) != there.e_tag:
+            if again or not (self.root / name).is_file() or known.get(name) != _plain(there.e_tag):
                 self._fetch(name)
-                write_json(self.root / _STATE, {**known, name: there.e_tag or ""})
+                write_json(self.root / _STATE, {**known, name: _plain(there.e_tag)})
         return True
 
     def pull_all(self) -> None:
@@ -78,7 +78,7 @@ class RemoteFiles:
             e_tag = self.objects.upload(_key(name), self.root / name)
             if reads_back and not self._is_there(name):
                 return False  # unknown, so the next `pull` fetches it
-            write_json(self.root / _STATE, {**self._known(), name: e_tag or ""})
+            write_json(self.root / _STATE, {**self._known(), name: _plain(e_tag)})
             return True
 
     def push_unchanged(self, name: str) -> bool:
@@ -91,12 +91,13 @@ class RemoteFiles:
             if there is None:
                 is_ours = self.objects.create(_key(name), data)
             else:
-                is_known = there.tag.get("e_tag") == self._known().get(name)
+                is_known = _plain(there.tag.get("e_tag")) == self._known().get(name)
                 is_ours = is_known and self.objects.swap(_key(name), data, there.tag)
-            if is_ours:
-                found = self.objects.find(_key(name))
-                write_json(self.root / _STATE, {**self._known(), name: (found and found.e_tag) or ""})
-            return is_ours
+            written = self.objects.get(_key(name)) if is_ours else None
+            if written is None or written.data != data:
+                return False
+            write_json(self.root / _STATE, {**self._known(), name: _plain(written.tag.get("e_tag"))})
+            return True
 
     def _is_there(self, name: str) -> bool:
         """Whether the object of a file has its bytes."""
@@ -117,6 +118,7 @@ class RemoteFiles:
     def remove(self, name: str) -> None:
         """Remove a file here and there."""
         self.objects.delete([_key(name)])
+        self.drop_state(name)
         (self.root / name).unlink(missing_ok=True)
 
     def names(self, prefix: str = "") -> list[str]:
@@ -161,7 +163,16 @@ class RemoteFiles:
             found = json.loads((self.root / _STATE).read_bytes())
         except (FileNotFoundError, ValueError):
             return {}
-        return {str(name): str(e_tag) for name, e_tag in found.items()} if isinstance(found, dict) else {}
+        return (
+            {str(name): _plain(str(e_tag)) for name, e_tag in found.items()}
+            if isinstance(found, dict)
+            else {}
+        )
+
+
+def _plain(e_tag: str | None) -> str:
+    """An ETag without its quotes, which Azure leaves out in lists alone."""
+    return (e_tag or "").strip('"')
 
 
 def _is_of_search(name: str) -> bool:

@@ -68,6 +68,12 @@ def pull_file(root: Path, name: str) -> None:
         remote.files.pull(name)
 
 
+def will_push(root: Path, name: str) -> None:
+    """Let a file at the root of a store be fetched again unless it is pushed. Call it before the file is changed."""
+    if remote := remote_of(root):
+        remote.files.drop_state(name)
+
+
 def push_file(root: Path, name: str) -> None:
     """Write a file at the root of a store to the object store, if the store is in one."""
     if remote := remote_of(root):

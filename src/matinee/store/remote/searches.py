@@ -13,6 +13,7 @@ from pathlib import Path
 
 from matinee.errors import StoreError
 from matinee.store.documents import TRIALS, TUNINGS
+from matinee.store.entries import entries_of
 from matinee.store.identity import refuse_link
 from matinee.store.locks import lock
 from matinee.store.remote.files import RemoteFiles
@@ -29,6 +30,12 @@ class RemoteSearches:
         """The digests of the searches there."""
         return sorted({name.split("/")[1] for name in self.files.names(f"{TUNINGS}/")})
 
+    def listed(self) -> list[str]:
+        """The digests of the searches, those of this host that were never written back included."""
+        seen = {name.split("/")[1] for name in self.files.known(f"{TUNINGS}/")}
+        here = {folder.name for folder in entries_of(self.files.root, TUNINGS)}
+        return sorted({*self.names(), *here.difference(seen)})
+
     def bring(self, study: str) -> None:
         """Make the search of the cache the one there, unless a process of this host extends it.
 
@@ -36,15 +43,16 @@ class RemoteSearches:
         """
         folder = self._folder(study)
         refuse_link(folder)
-        if not folder.is_dir():
-            self._bring(study)
-            return
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            if lock(handle, wait=False):
-                self._bring(study)
-        finally:
-            os.close(handle)
+        with contextlib.suppress(FileNotFoundError):  # another process has just removed it
+            folder.mkdir(parents=True, exist_ok=True)
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                if lock(handle, wait=False) and os.fstat(handle).st_ino == folder.stat().st_ino:
+                    self._bring(study)
+                    with contextlib.suppress(OSError):  # it is not empty
+                        folder.rmdir()
+            finally:
+                os.close(handle)
 
     def bring_all(self) -> None:
         """Make all searches of the cache those there."""
@@ -77,6 +85,11 @@ class RemoteSearches:
         """
         with self._turn(study):
             self._bring(study)
+            if not self._folder(study).is_dir():
+                raise StoreError(
+                    f"The search {study} of {self._place} was removed meanwhile. Run the same command again, which "
+                    "begins it again."
+                )
             yield
 
     def is_extended(self, study: str) -> bool:
@@ -85,13 +98,16 @@ class RemoteSearches:
 
     def remove(self, study: str) -> bool:
         """Remove a search there and from the cache; returns False if a process extends it."""
-        with contextlib.suppress(StoreError), self._turn(study):
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(self._turn(study))
+            except StoreError:
+                return False
             for name in self.files.names(f"{TUNINGS}/{study}/"):
                 self.files.remove(name)
             self.files.objects.delete([_turn_of(study)])
             shutil.rmtree(self._folder(study), ignore_errors=True)
-            return True
-        return False
+        return True
 
     @property
     def _place(self) -> str:

@@ -13,7 +13,6 @@ from matinee.cli.show_search import search_lines, show_search
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.formats.manifests import EvaluationManifest
-from matinee.pipeline.tuning.sharing import bring_search
 from matinee.registry import CHAMPION, Registry
 from matinee.store import Store
 from matinee.store.documents import TUNINGS
@@ -37,7 +36,8 @@ def show(call: argparse.Namespace) -> Outcome:
         facts = show_dataset(store, dataset)
         return Outcome(facts.model_dump(), list(dataset_lines(facts)))
     elif study := _one_of(_searches(store), name, TUNINGS):
-        bring_search(store, study)
+        if remote := remote_of(store.root):
+            remote.searches.bring(study)
         search = show_search(store, study)
         return Outcome(search.model_dump(), list(search_lines(search)))
     elif judged := _evaluation(store, name):

@@ -98,5 +98,5 @@ def test_a_file_under_a_prefix_becomes_one_release_and_its_lists(
         ("publish", "v0001")
     ]
     assert len(_runs(first, "recommend", count=1)) == 1
-    lists = [each.key for each in Objects(parse_address(address)).list("store/recommendations/")]
+    lists = [each.key for each in Objects(parse_address(address)).list("store/files/recommendations/")]
     assert any(key.endswith(".parquet") for key in lists), lists

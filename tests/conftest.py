@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +57,8 @@ hypothesis.settings.load_profile("any machine")
 # Only a power failure shows whether a file was synced, and no test causes one. A test of a failing sync patches it.
 for _sync in ("fsync", "fdatasync"):
     setattr(os, _sync, lambda handle: None)
+# Each client of Prefect reads all certificates, and no server of the tests has one.
+ssl.create_default_context = cache(ssl.create_default_context)
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
@@ -70,6 +74,12 @@ def pytest_collection_finish() -> None:
     """Let the garbage collector pass over what is imported, which stays until the end."""
     gc.freeze()
     gc.enable()
+
+
+def pytest_sessionfinish() -> None:
+    """Collect once. pytest would search all objects five times for garbage that can't be destroyed."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Pictures are drawn, but only the first of each format is rendered: most of the time of an evaluation is rendering."""
+"""Of pictures of the same kind, only the first are drawn: most of the time of an evaluation is drawing."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -17,7 +17,16 @@ def _matplotlib() -> tuple[type, Callable[..., None]]:
     return Figure, Figure.savefig
 
 
+@cache
+def _evaluation() -> tuple[Any, Callable[..., None]]:
+    """The module that draws the pictures of an evaluation, and how it does."""
+    from matinee.evaluate import plots
+
+    return plots, plots.draw
+
+
 _rendered: dict[str, Any] = {}  # one picture per format
+_drawn: dict[object, dict[str, bytes]] = {}  # the pictures of one evaluation per kind of figures
 
 
 def _render_once(figure: Any, target: Any, *, format: str, **how: Any) -> None:  # noqa: A002 - as matplotlib has it
@@ -29,15 +38,36 @@ def _render_once(figure: Any, target: Any, *, format: str, **how: Any) -> None: 
     write(_rendered[format])
 
 
+def _draw_once(folder: Path, *, inputs: Any, metrics: Any, history: Any) -> None:
+    kind = _kind(metrics.model_dump()), _kind(history.model_dump()), inputs.scale, len(inputs.test) > 1
+    if kind not in _drawn:
+        _evaluation()[1](folder, inputs=inputs, metrics=metrics, history=history)
+        _drawn[kind] = {path.name: path.read_bytes() for path in folder.iterdir()}
+        return
+    folder.mkdir()
+    for name, data in _drawn[kind].items():
+        (folder / name).write_bytes(data)
+
+
+def _kind(value: Any) -> object:
+    """What a document says without its numbers and texts: which figures it has, and which are missing."""
+    if isinstance(value, dict):
+        return frozenset((name, _kind(each)) for name, each in value.items())
+    if isinstance(value, list | tuple):
+        return frozenset(map(_kind, value))
+    return type(value)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Render one picture per format, except in a test that uses the fixture `pictures`, which renders its own."""
+    """Draw one evaluation per kind, except in a test that uses the fixture `pictures`, which draws its own."""
     with pytest.MonkeyPatch.context() as patch:
         if "pictures" not in getattr(item, "fixturenames", ()):
             patch.setattr(_matplotlib()[0], "savefig", _render_once)
+            patch.setattr(_evaluation()[0], "draw", _draw_once)
         return (yield)
 
 
 @pytest.fixture(scope="session")
 def pictures() -> None:
-    """For a test, or a fixture, that looks at pictures: each is rendered."""
+    """For a test, or a fixture, that looks at pictures: each is drawn."""

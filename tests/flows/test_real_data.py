@@ -24,6 +24,8 @@ def test_netflix_files_end_in_a_good_release(real_data: Path, tmp_path: Path, an
         str(titles),
         "--set",
         "evaluate.temporal=false",
+        "--set",
+        "evaluate.ranking_users=5000",
     ]
     said = answer_of("retrain", *inputs, "--store", str(tmp_path))
     assert said["rows"] == {"read": 628_451, "accepted": 628_451, "rejected": 0}

@@ -122,9 +122,10 @@ def use(url: str, password: str | None) -> None:
     os.environ["PREFECT_API_URL"] = url
     if password:
         os.environ["PREFECT_API_AUTH_STRING"] = password
-    from prefect.context import refresh_global_settings_context  # noqa: PLC0415 - reads the environment
+    if "prefect" in sys.modules:  # which has read the environment
+        from prefect.context import refresh_global_settings_context  # noqa: PLC0415
 
-    refresh_global_settings_context()
+        refresh_global_settings_context()
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ file in Prefect's home.
 
 import argparse
 import contextlib
+import io
 import os
 import signal
 import subprocess
@@ -153,9 +154,11 @@ def _start_server(api: str) -> Iterator["subprocess.Popen[bytes]"]:
     password = _given_password() or keep_password(password_file())
     secret = {"PREFECT_SERVER_API_AUTH_STRING": password}
     with _process([sys.executable, "-m", "matinee.cli", "server", *_address(api)], secret) as server:
+        use(api, password)
+        import prefect.cli  # noqa: F401, PLC0415 - takes seconds, as the start of the server does
+
         wait_until_healthy(api, server)
         _check_owner(api)
-        use(api, password)
         yield server
 
 
@@ -221,21 +224,24 @@ def wait_until_healthy(
 
 def _deploy() -> None:
     """Create the work pool, and register the deployments of prefect.yaml."""
+    from prefect.cli import app  # noqa: PLC0415
     from prefect.client.orchestration import get_client  # noqa: PLC0415
 
     from matinee.ops.pool import settle_pool  # noqa: PLC0415
 
     with get_client(sync_client=True) as client:
         settle_pool(client)
-    done = subprocess.run(  # nosec B603 # our interpreter, a list of words
-        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
-    )
-    if done.returncode:
-        raise ConfigError(f"`prefect deploy --all` failed: {done.stdout.decode(errors='replace')}")
+    words, said, status = sys.argv[:], io.StringIO(), None
+    with contextlib.chdir(ROOT), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        sys.argv[:] = ["prefect", "--no-prompt", "deploy", "--all"]
+        try:
+            app()  # in this process, which has imported Prefect already
+        except SystemExit as end:
+            status = end.code
+        finally:
+            sys.argv[:] = words
+    if status:
+        raise ConfigError(f"`prefect deploy --all` failed: {said.getvalue()}")
 
 
 def _apply_alerts() -> None:

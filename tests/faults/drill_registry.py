@@ -92,16 +92,18 @@ def publish_many(root: Path, until: str, name: str, nights: int) -> None:
         publish_night(Store(root), f"{name}{night}", partition=f"partition-{night // 3}")
 
 
-def prune_many(root: Path, until: str) -> None:
-    """Prune until the stop signal."""
+def prune_many(root: Path, until: str, *, pause: float = 0.0) -> None:
+    """Prune until the stop signal, with a pause of some seconds each time."""
     while not Path(until).exists():
         prune(root, keep=1)
+        time.sleep(pause)
 
 
-def read_many(root: Path, until: str) -> None:
+def read_many(root: Path, until: str, *, pause: float = 0.0) -> None:
     """Read until the stop signal: the champion verifies, or it is no longer the champion."""
     registry, read = Registry(root), 0
     while not Path(until).exists() or not read:
+        time.sleep(pause)
         version = registry.champion()
         if version is None:
             continue

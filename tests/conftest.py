@@ -58,7 +58,7 @@ hypothesis.settings.load_profile("any machine")
 for _sync in ("fsync", "fdatasync"):
     setattr(os, _sync, lambda handle: None)
 # Each client of Prefect reads all certificates, and no server of the tests has one.
-ssl.create_default_context = cache(ssl.create_default_context)
+setattr(ssl, "create_default_context", cache(ssl.create_default_context))  # noqa: B010 - it has another type
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the marks

@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import signal
-import ssl
 import subprocess
 import sys
 import time
@@ -15,7 +14,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,8 +55,6 @@ hypothesis.settings.load_profile("any machine")
 # Only a power failure shows whether a file was synced, and no test causes one. A test of a failing sync patches it.
 for _sync in ("fsync", "fdatasync"):
     setattr(os, _sync, lambda handle: None)
-# Each client of Prefect reads all certificates, and no server of the tests has one.
-setattr(ssl, "create_default_context", cache(ssl.create_default_context))  # noqa: B010 - it has another type
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
@@ -77,7 +73,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_sessionfinish() -> None:
-    """Collect once. pytest would search all objects five times for garbage that can't be destroyed."""
+    """Collect once. pytest would collect five times, to report errors of destructors that the first did not reach."""
     gc.collect()
     gc.freeze()
 

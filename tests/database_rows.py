@@ -36,8 +36,8 @@ def duckdb_shop(folder: Path) -> str:
         made.execute(
             "create table ratings (user_id bigint, movie_id utinyint, rating decimal(3, 1), date date)"
         )
-        made.register("rows", pl.DataFrame(NULLS, ["u", "m", "r", "d"], orient="row").to_arrow())
-        made.execute("insert into ratings select u, m, r, d from rows")  # ten times as fast as by row
+        made.register("rows", pl.DataFrame(NULLS, orient="row").to_arrow())
+        made.execute("insert into ratings select * from rows")  # ten times faster than row by row
     return f"duckdb:///{folder}/shop.duckdb"
 
 

@@ -13,7 +13,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def prefect_database(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
-    """Copies the database to a path. A slow test of tests/flows/test_temporary.py starts a server that has none."""
+    """Copies the database to a path. tests/flows/test_temporary.py starts a server that has none."""
     base = tmp_path_factory.getbasetemp()
     made = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "prefect.db"
 

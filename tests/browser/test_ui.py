@@ -206,7 +206,7 @@ def test_a_foreign_page_can_neither_read_nor_start_anything(
         answers = tab.evaluate(ATTEMPT, {**words, "API": f"{rebound}/api/"})
         assert {answer.partition(".")[0] for answer in answers} == {why, "refused"}
         # The same script on a page of the server itself, which reads the secret: so it is the guard that refused above.
-        tab.goto(f"{up.url}/api/health")
+        tab.goto(f"{up.url}/api/health")  # the UI takes seconds to load
         own = tab.evaluate(ATTEMPT, words)
         assert hook in own[5] and own[6] == "open"
         assert hook not in "".join(own[:5])

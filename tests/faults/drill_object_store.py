@@ -29,7 +29,7 @@ from matinee.release import verify
 from matinee.store import Store
 from matinee.store.remote import remote_of, turns
 
-_PAUSE = 0.05  # seconds; without it, the server of the tests would answer pruner and reader most of the time
+_PAUSE_SECONDS = 0.05  # otherwise pruner and reader take most of the time of the test server
 
 
 def publish_many(address: Path, name: str, nights: int) -> None:
@@ -43,12 +43,12 @@ def publish_many(address: Path, name: str, nights: int) -> None:
 def prune_until(address: Path, until: str) -> None:
     """Prune until the stop signal."""
     turns.TURN_SECONDS = 3.0
-    prune_many(Store.open(address).root, until, pause=_PAUSE)
+    prune_many(Store.open(address).root, until, pause_seconds=_PAUSE_SECONDS)
 
 
 def read_until(address: Path, until: str) -> None:
     """Read until the stop signal."""
-    read_many(Store.open(address).root, until, pause=_PAUSE)
+    read_many(Store.open(address).root, until, pause_seconds=_PAUSE_SECONDS)
 
 
 def run_round(server: ObjectStore, scratch: Path, *, nights: int, publishers: int = 4, kills: int = 1) -> int:

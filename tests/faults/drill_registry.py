@@ -92,18 +92,18 @@ def publish_many(root: Path, until: str, name: str, nights: int) -> None:
         publish_night(Store(root), f"{name}{night}", partition=f"partition-{night // 3}")
 
 
-def prune_many(root: Path, until: str, *, pause: float = 0.0) -> None:
-    """Prune until the stop signal, with a pause of some seconds each time."""
+def prune_many(root: Path, until: str, *, pause_seconds: float = 0.0) -> None:
+    """Prune until the stop signal, with a pause each time."""
     while not Path(until).exists():
         prune(root, keep=1)
-        time.sleep(pause)
+        time.sleep(pause_seconds)
 
 
-def read_many(root: Path, until: str, *, pause: float = 0.0) -> None:
+def read_many(root: Path, until: str, *, pause_seconds: float = 0.0) -> None:
     """Read until the stop signal: the champion verifies, or it is no longer the champion."""
     registry, read = Registry(root), 0
     while not Path(until).exists() or not read:
-        time.sleep(pause)
+        time.sleep(pause_seconds)
         version = registry.champion()
         if version is None:
             continue

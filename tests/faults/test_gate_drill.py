@@ -9,5 +9,5 @@ from drill_gate import Size, drill
 
 def test_the_gate_keeps_its_promises() -> None:
     size = Size(ratings=40_000, users=300, movies=150)
-    checks = drill(size, sets=100, sequences=8, worse_list_noise=2.0)
+    checks = drill(size, sets=150, sequences=10, worse_list_noise=2.0)
     assert [check for check in checks if not check.kept] == []

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -54,12 +53,7 @@ def _status(home: Path, **headers: str) -> int:
     return 200
 
 
-@pytest.mark.parametrize("has_database", [True, pytest.param(False, marks=pytest.mark.slow)])
-def test_a_run_ends_with_its_own_server(
-    sample: Path, tmp_path: Path, prefect_database: Callable[[Path], Path], *, has_database: bool
-) -> None:
-    if has_database:  # otherwise the server makes it, which takes ten seconds
-        prefect_database(tmp_path / ".prefect" / "prefect.db")
+def test_a_run_ends_with_its_own_server(sample: Path, tmp_path: Path) -> None:
     (tmp_path / "matinee" / "store").mkdir(
         parents=True
     )  # a checkout where the command is called: not imported

@@ -1,13 +1,19 @@
 """`make up`: scheduled runs start, cancelled runs stop, and no process is left."""
 
+import contextlib
+import os
+import pty
+import select
 import signal
 import sqlite3
+import sys
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from running import processes_of, wait_until
+from running import environment_of, free_port, processes_of, wait_until
 
 _SOCKETS = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 LONG = {"train": {"epochs": 10_000, "patience": 0}}
@@ -105,3 +111,25 @@ def test_make_up_stops_every_process_that_it_started(up: Any, sample: Path, tmp_
     assert secret not in process.stdout.read()
     assert list(store.glob("work/*/fit.safetensors"))
     assert not list(store.glob("candidates/*/manifest.json"))
+
+
+@pytest.mark.slow
+def test_on_a_terminal_nothing_is_asked(prefect_database: Callable[[Path], Path], tmp_path: Path) -> None:
+    """On a terminal, commands of Prefect ask for a profile, or for the name of a pool."""
+    prefect_database(tmp_path / ".prefect" / "prefect.db")
+    folders = ["--drop", str(tmp_path / "drop"), "--store", str(tmp_path / "store")]
+    command = [sys.executable, "-m", "matinee.cli", "up", "--port", str(free_port()), *folders]
+    number, terminal = pty.fork()
+    if number == 0:
+        os.execve(sys.executable, command, environment_of(tmp_path))
+    printed = b""
+    while b"Worker" not in printed:
+        assert select.select([terminal], [], [], 60)[0], printed.decode()
+        printed += os.read(terminal, 4096)
+    os.write(terminal, b"\x03")  # Ctrl-C
+    with contextlib.suppress(OSError):  # nobody writes to it any more
+        while more := os.read(terminal, 4096):
+            printed += more
+    assert os.waitpid(number, 0)[1] == 0
+    assert b"The UI is at" in printed and b"All stopped." in printed
+    assert processes_of(tmp_path) == {}

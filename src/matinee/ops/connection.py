@@ -122,7 +122,7 @@ def use(url: str, password: str | None) -> None:
     os.environ["PREFECT_API_URL"] = url
     if password:
         os.environ["PREFECT_API_AUTH_STRING"] = password
-    if "prefect" in sys.modules:  # which has read the environment
+    if "prefect" in sys.modules:  # it read the environment when it was imported
         from prefect.context import refresh_global_settings_context  # noqa: PLC0415
 
         refresh_global_settings_context()

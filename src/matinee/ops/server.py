@@ -61,7 +61,8 @@ def main(arguments: Sequence[str]) -> int:
     serve = uvicorn.run
     # Prefect calls `uvicorn.run` by the module, so that this replacement is called.
     setattr(uvicorn, "run", partial(_serve, serve))  # noqa: B010 - its type does not matter
-    sys.argv[:] = ["prefect", "server", "start", *arguments]
+    # On a terminal, Prefect would ask for the name of a profile before it starts.
+    sys.argv[:] = ["prefect", "--no-prompt", "server", "start", *arguments]
     app()
     return 0
 

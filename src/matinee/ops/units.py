@@ -21,7 +21,7 @@ from matinee.ops.environment import POOL, PREFECT_DEFAULTS
 from matinee.ops.folders import add_folders, check_folders, path, place_text
 from matinee.ops.guard import is_any
 from matinee.ops.prefect_password import VARIABLE, keep_password
-from matinee.ops.up import ROOT
+from matinee.ops.registration import ROOT
 from matinee.store.paths import check_place
 from matinee.store.remote import names_remote
 

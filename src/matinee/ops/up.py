@@ -7,7 +7,6 @@ file in Prefect's home.
 
 import argparse
 import contextlib
-import io
 import os
 import signal
 import subprocess
@@ -32,13 +31,13 @@ from matinee.ops.prefect_password import (
     read_password,
 )
 from matinee.ops.prefect_server import find_fault, is_healthy, is_here, parse_address, setting
+from matinee.ops.registration import ROOT, import_prefect, register
 from matinee.store.remote import names_remote
 from matinee.store.system import adopt_orphans, end_orphans
 
 if TYPE_CHECKING:
     from matinee.ops.inbox_watcher import InboxWatcher
 
-ROOT = Path(__file__).resolve().parents[3]
 _START_SECONDS = 120.0  # the very first start creates the database
 _PORT_OR_DATABASE = (
     "The usual cause is another program on that port (set PREFECT_API_URL to http://127.0.0.1:PORT/api with a free "
@@ -113,8 +112,7 @@ def running(port: int) -> Iterator[tuple[str, list["subprocess.Popen[bytes]"]]]:
             processes.append(server)
             _end_runs()
             stack.callback(_end_runs)
-        _deploy()
-        _apply_alerts()
+        register()
         worker = ["--pool", POOL, "--type", "process", "--name", f"{POOL}-{os.getpid()}"]
         processes.append(
             stack.enter_context(_process([sys.executable, "-m", "matinee.cli", "worker", *worker]))
@@ -134,8 +132,7 @@ def _register(port: int, *, drop: Path, store: Path) -> None:
             raise ConfigError(fault)
         time.sleep(0.5)
     use(api, password_for(api))
-    _deploy()
-    _apply_alerts()
+    register()
     _start_inbox_watcher(drop, store)
 
 
@@ -154,11 +151,10 @@ def _start_server(api: str) -> Iterator["subprocess.Popen[bytes]"]:
     password = _given_password() or keep_password(password_file())
     secret = {"PREFECT_SERVER_API_AUTH_STRING": password}
     with _process([sys.executable, "-m", "matinee.cli", "server", *_address(api)], secret) as server:
-        use(api, password)
-        import prefect.cli  # noqa: F401, PLC0415 - takes seconds, as the start of the server does
-
+        import_prefect()  # takes seconds, as the start of the server does
         wait_until_healthy(api, server)
         _check_owner(api)
+        use(api, password)
         yield server
 
 
@@ -220,35 +216,6 @@ def wait_until_healthy(
         if server.poll() is not None or time.monotonic() > deadline:
             raise ConfigError(f"The Prefect server did not start at {api}. {fault_of_database() or advice}")
         time.sleep(0.05)
-
-
-def _deploy() -> None:
-    """Create the work pool, and register the deployments of prefect.yaml."""
-    from prefect.cli import app  # noqa: PLC0415
-    from prefect.client.orchestration import get_client  # noqa: PLC0415
-
-    from matinee.ops.pool import settle_pool  # noqa: PLC0415
-
-    with get_client(sync_client=True) as client:
-        settle_pool(client)
-    words, said, status = sys.argv[:], io.StringIO(), None
-    with contextlib.chdir(ROOT), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        sys.argv[:] = ["prefect", "--no-prompt", "deploy", "--all"]
-        try:
-            app()  # in this process, which has imported Prefect already
-        except SystemExit as end:
-            status = end.code
-        finally:
-            sys.argv[:] = words
-    if status:
-        raise ConfigError(f"`prefect deploy --all` failed: {said.getvalue()}")
-
-
-def _apply_alerts() -> None:
-    """Apply the alerts; notifications are sent if the environment names a webhook."""
-    from matinee.ops.alerts import apply  # noqa: PLC0415
-
-    apply(webhook=os.environ.get(WEBHOOK))
 
 
 def _end_runs() -> None:

@@ -25,6 +25,6 @@ def main(arguments: Sequence[str]) -> int:
 
     collect_apart()
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.argv[:] = ["prefect", "worker", "start", *arguments]
+    sys.argv[:] = ["prefect", "--no-prompt", "worker", "start", *arguments]
     app()
     return 0

@@ -1,4 +1,4 @@
-"""A command of Prefect that runs in the process of `matinee up`."""
+"""What `matinee up` does with a Prefect server: its own, and one that runs already."""
 
 import os
 import signal
@@ -48,3 +48,18 @@ def test_a_signal_ends_up_although_prefect_catches_its_exception(monkeypatch: py
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
+
+
+def test_a_server_that_no_setting_names_is_not_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    from matinee.ops import up
+
+    monkeypatch.setattr(up, "find_address", lambda **_: None)
+    monkeypatch.setattr(up, "use", lambda *_: None)
+    monkeypatch.setattr(up, "is_healthy", lambda _: True)
+    monkeypatch.setattr(up, "owners_of", lambda _: {0})
+    monkeypatch.setattr(up, "register", lambda: pytest.fail("its deployments got other folders"))
+    with (
+        pytest.raises(ConfigError, match=r"already running at http://127.0.0.1:4201, .* --port"),
+        up.running(4201),
+    ):
+        pass

@@ -16,8 +16,9 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel
 
 from matinee.errors import MatineeError, ReleaseError, StoreError
+from matinee.ops.environment import PORT
 from matinee.ops.prefect_password import authorization_for
-from matinee.ops.prefect_server import check_address, find_fault, setting
+from matinee.ops.prefect_server import check_address, find_fault, is_healthy, setting
 from matinee.registry import Registry
 from matinee.registry.log import ChangeLog, now
 from matinee.release import inspect, read_manifest
@@ -107,15 +108,19 @@ def _clock() -> Check:
 def _server() -> Check:
     try:
         if not (url := setting("PREFECT_API_URL")):
-            return Check(
-                "server",
-                "ok",
-                "none is configured, so each run starts its own. `make up` starts a permanent one",
-            )
+            return _no_server()
         fault = find_fault(check_address(url), authorization=authorization_for(url))
     except MatineeError as error:
         return Check("server", "fail", str(error))
     return Check("server", "fail", fault) if fault else Check("server", "ok", f"{check_address(url)} answers")
+
+
+def _no_server() -> Check:
+    none = "none is configured, so each run starts its own."
+    api = f"http://127.0.0.1:{PORT}/api"
+    if is_healthy(api):
+        return Check("server", "ok", f"{none} One is running: set PREFECT_API_URL={api} to use it")
+    return Check("server", "ok", f"{none} `make up` starts a permanent one")
 
 
 def _store(root: Path) -> Iterator[Check]:

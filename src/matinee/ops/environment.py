@@ -7,6 +7,7 @@ import importlib.util
 import os
 
 POOL = "matinee"  # the work pool
+PORT = 4200  # of the server of `matinee up`, as Prefect has it
 WEBHOOK = "MATINEE_WEBHOOK"  # variable with the address to notify; the address may contain a token
 HEARTBEAT_SECONDS = 30  # the minimum that Prefect allows
 

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from matinee.errors import ConfigError
 from matinee.ops.connection import answering, connect, fault_of_database, find_address, use
-from matinee.ops.environment import POOL, WEBHOOK
+from matinee.ops.environment import POOL, PORT, WEBHOOK
 from matinee.ops.folders import add_folders, check_folders, place_text
 from matinee.ops.prefect_password import (
     authorization_for,
@@ -53,8 +53,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--port",
         type=int,
-        default=4200,
-        help="port of the server that is started (default 4200); if PREFECT_API_URL or the Prefect "
+        default=PORT,
+        help=f"port of the server that is started (default {PORT}); if PREFECT_API_URL or the Prefect "
         "profile gives an address, the server is started there instead",
     )
     add_folders(parser, project=ROOT)
@@ -99,13 +99,19 @@ def running(port: int) -> Iterator[tuple[str, list["subprocess.Popen[bytes]"]]]:
 
     Raises ConfigError if the server does not start or refuses the deployments.
     """
-    api = _find_api(port)
+    api, is_configured = _find_api(port)
     with contextlib.ExitStack() as stack:
         processes = []
         adopt_orphans()
         stack.callback(end_orphans)
         if is_healthy(api):
             _check_owner(api)
+            if not is_configured:  # its deployments would get the folders of this call
+                raise ConfigError(
+                    f"A Prefect server is already running at {api.removesuffix('/api')}, probably that of another "
+                    "`matinee up`. Stop it, or choose another port with --port. To use that server, with the folders "
+                    f"of this call, set PREFECT_API_URL={api}."
+                )
             connect(quiet=False)
         else:
             server = stack.enter_context(_start_server(api))
@@ -125,7 +131,7 @@ def _register(port: int, *, drop: Path, store: Path) -> None:
 
     Raises ConfigError if it does not answer.
     """
-    api = _find_api(port)
+    api, _ = _find_api(port)
     deadline = time.monotonic() + _START_SECONDS
     while fault := find_fault(api, authorization=authorization_for(api)):
         if time.monotonic() > deadline:
@@ -136,13 +142,14 @@ def _register(port: int, *, drop: Path, store: Path) -> None:
     _start_inbox_watcher(drop, store)
 
 
-def _find_api(port: int) -> str:
-    """The address of the API: that of the environment or of Prefect's settings, or of a server on the port."""
+def _find_api(port: int) -> tuple[str, bool]:
+    """The address of the API, and whether the environment or Prefect's settings have it; else it is on the port."""
     if webhook := os.environ.get(WEBHOOK):
         parse_address(webhook, name=WEBHOOK)
-    api = find_address(quiet=False) or f"http://127.0.0.1:{port}/api"
+    configured = find_address(quiet=False)
+    api = configured or f"http://127.0.0.1:{port}/api"
     use(api, None)
-    return api
+    return api, configured is not None
 
 
 @contextlib.contextmanager
@@ -195,7 +202,7 @@ def _address(api: str) -> list[str]:
             f"The Prefect server at {api} does not answer. Check PREFECT_API_URL and the Prefect profile, or unset "
             "both to start a server here."
         )
-    return ["--host", "127.0.0.1", "--port", str(parts.port or 4200)]
+    return ["--host", "127.0.0.1", "--port", str(parts.port or PORT)]
 
 
 def wait_until_healthy(

@@ -52,7 +52,8 @@ class Intake(BaseModel):
 
     def says(self) -> str:
         """What was found, in one sentence."""
-        parts = [f"{len(self.ratings):,} rating files" if self.ratings else "No rating file is complete"]
+        files = "1 rating file" if len(self.ratings) == 1 else f"{len(self.ratings):,} rating files"
+        parts = [files if self.ratings else "No rating file is complete"]
         parts += (
             ["the rows of a database" if self.databases == 1 else f"the rows of {self.databases:,} databases"]
             if self.databases
